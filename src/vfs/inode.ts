@@ -1,0 +1,196 @@
+/**
+ * What a filesystem type implements: a Filesystem, and inodes that can do what their kind can do.
+ *
+ * The core (this folder) decides everything that is the same for all types: path meaning, mounts, permissions, read-only
+ * mounts, ENOTDIR and EISDIR, sticky bits, link limits, timestamps. So a method here is called only when it may happen:
+ * names are single components, valid and not `.` or `..`; a target exists or does not, as the method says.
+ * An optional method that is missing means that the type cannot do it; the core answers for it (EPERM, EROFS, EOPNOTSUPP).
+ *
+ * A method with an `attempt` may throw WouldBlock or InFlight (waiting.ts) before it has changed anything;
+ * every other method must not. Any method may throw ErrnoError('EIO'), and ENOSPC where it says so.
+ */
+
+import type { FileKind } from '../abi/syscalls.ts'
+import type { Attempt, WaitQueue } from './waiting.ts'
+
+/** Bits of `touch`: which timestamps to set. */
+export const ATIME = 1
+export const MTIME = 2
+export const CTIME = 4
+
+export interface AttributeChanges {
+  /** Permission, set-id and sticky bits (07777), without the type. */
+  mode?: number
+  uid?: number
+  gid?: number
+  /** Nanoseconds since the epoch. */
+  atime?: bigint
+  mtime?: bigint
+  ctime?: bigint
+}
+
+export interface InodeAttributes {
+  readonly filesystem: Filesystem
+  /** Unique in the filesystem for its life, never reused; equal after a reload where the filesystem persists. */
+  readonly ino: number
+  /** Type and permission bits: inode(7). */
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly nlink: number
+  readonly size: number
+  /** 512-byte blocks in use. */
+  readonly blocks: number
+  readonly rdev: number
+  /** Nanoseconds since the epoch. */
+  readonly atime: bigint
+  readonly mtime: bigint
+  readonly ctime: bigint
+  readonly btime: bigint
+  /** Overrides the filesystem's device number where files of one filesystem differ in it (overlay). */
+  readonly dev?: number
+
+  /** Never called on a filesystem that is `readonly`. */
+  setAttributes(changes: AttributeChanges, attempt: Attempt): void
+  /** Sets the timestamps named by the bits. May be ignored on a readonly filesystem. */
+  touch(which: number, now: bigint): void
+  /** A description of this inode was made; a last one went. Space of an unlinked file returns when both are gone. */
+  opened?(): void
+  closed?(): void
+}
+
+/** What a new inode is to be. `mode` holds permission, set-id and sticky bits only. */
+export interface NewInode {
+  readonly kind: FileKind
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  /** For 'symlink'. */
+  readonly target?: string
+  /** For 'char' and 'block'. */
+  readonly rdev?: number
+  /** The time to stamp the inode and its directory with. */
+  readonly now: bigint
+}
+
+export interface ListedEntry {
+  readonly name: string
+  readonly ino: number
+  readonly kind: FileKind
+  /** 3 or more; larger than the cookie of every entry listed before; an entry keeps its cookie for life. */
+  readonly cookie: number
+}
+
+export interface DirectoryInode extends InodeAttributes {
+  readonly kind: 'directory'
+  lookup(name: string, attempt: Attempt): Inode | undefined
+  /** Entries with a cookie greater than `after`, in the order of cookies, without `.` and `..`. */
+  entries(after: number, attempt: Attempt): Iterable<ListedEntry>
+  isEmpty(attempt: Attempt): boolean
+
+  /** Makes an inode under a name that is free. ENOSPC. The type updates nlink of this directory; the core its times. */
+  create?(name: string, what: NewInode, attempt: Attempt): Inode
+  /** A file without a name (O_TMPFILE): nlink 0 until it is linked. */
+  createUnnamed?(what: NewInode, attempt: Attempt): Inode
+  /** A further name, that is free, for an inode of this filesystem that is no directory. */
+  link?(name: string, inode: Inode, attempt: Attempt): void
+  /** Removes the name of `inode`, which is there; a directory is known to be empty. */
+  unlink?(name: string, inode: Inode, attempt: Attempt): void
+  /**
+   * Moves `name` of this directory to `newName` of `to` (the same filesystem), in one step. `replaced` is what has that
+   * name now, or undefined; it is replaced, and if it is a directory it is empty. All checks are made.
+   */
+  rename?(
+    name: string,
+    inode: Inode,
+    to: DirectoryInode,
+    newName: string,
+    replaced: Inode | undefined,
+    attempt: Attempt,
+  ): void
+  /** Swaps two names of this filesystem in one step. */
+  exchange?(name: string, inode: Inode, to: DirectoryInode, newName: string, other: Inode, attempt: Attempt): void
+}
+
+/**
+ * Bytes that can be read by position, whatever they are made of: memory, a lower layer, a Blob. Immutable unless it says otherwise.
+ */
+export interface PageSource {
+  readonly size: number
+  /** Copies exactly `length` bytes from `offset` to `memory[at…]`; the range lies inside `size`. */
+  read(memory: Uint8Array, at: number, length: number, offset: number, attempt: Attempt): void
+}
+
+export interface FileInode extends InodeAttributes {
+  readonly kind: 'file'
+  /** Copies up to `length` bytes from `offset`; 0 at or past the end. Short only at the end of the file. */
+  read(memory: Uint8Array, at: number, length: number, offset: number, attempt: Attempt): number
+  /** Writes at `offset`, growing the file; short where space ends, ENOSPC where none is left. */
+  write?(memory: Uint8Array, at: number, length: number, offset: number, attempt: Attempt): number
+  truncate?(size: number, attempt: Attempt): void
+  /** fallocate(2): FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE or 0. All or nothing; ENOSPC. */
+  allocate?(mode: number, offset: number, length: number, attempt: Attempt): void
+  /** The first offset from `offset` on that holds data (or is a hole), or undefined for none before the end. */
+  nextData?(offset: number, attempt: Attempt): number | undefined
+  nextHole?(offset: number, attempt: Attempt): number | undefined
+  /** The whole content as an immutable source, where the type has one: an overlay refers to it instead of copying. */
+  immutableSource?(attempt: Attempt): PageSource | undefined
+}
+
+export interface SymlinkInode extends InodeAttributes {
+  readonly kind: 'symlink'
+  readlink(attempt: Attempt): string
+}
+
+/** A name for something that lives elsewhere: a device number, a pipe, an endpoint. */
+export interface SpecialInode extends InodeAttributes {
+  readonly kind: 'fifo' | 'socket' | 'char' | 'block'
+}
+
+export type Inode = DirectoryInode | FileInode | SymlinkInode | SpecialInode
+
+/** What is behind a descriptor that has no position: a pipe, a terminal, a device. */
+export interface Stream {
+  /** Reads up to `length` bytes; 0 at the end. Throws WouldBlock, or EAGAIN if `nonblocking`, when there is nothing yet. */
+  read?(memory: Uint8Array, at: number, length: number, nonblocking: boolean, attempt: Attempt): number
+  write?(memory: Uint8Array, at: number, length: number, nonblocking: boolean, attempt: Attempt): number
+  /** Which of POLLIN, POLLOUT, POLLERR, POLLHUP hold now. */
+  poll(): number
+  /** Woken when the answer of `poll` may have changed. */
+  readonly queue: WaitQueue
+  readonly isTerminal?: boolean
+  /** The last descriptor went. */
+  release?(): void
+}
+
+/** statfs(2), in units of `blockSize` bytes. */
+export interface FilesystemUsage {
+  readonly type: number
+  readonly blockSize: number
+  readonly blocks: number
+  readonly blocksFree: number
+  readonly files: number
+  readonly filesFree: number
+}
+
+/** A mounted (or mountable) filesystem instance: Linux's super block. */
+export interface Filesystem {
+  /** As in /proc/mounts. */
+  readonly type: string
+  /** The device number of its files (an anonymous minor, major 0). */
+  readonly dev: number
+  readonly root: Inode
+  /** Nothing in it can change through any mount. */
+  readonly readonly: boolean
+  /** Longest name in bytes of UTF-8; 255 if left out. */
+  readonly nameMax?: number
+  /** Most hard links to one file; 2^31-1 if left out. */
+  readonly linkMax?: number
+  /** The options as /proc/mounts shows them behind ro/rw, such as `size=1024k,mode=755`. */
+  readonly options?: string
+  usage(): FilesystemUsage
+  /** Makes everything durable; throws WouldBlock until it is. Nothing to do if left out. */
+  sync?(attempt: Attempt): void
+  /** The last mount and the last open file are gone. */
+  release?(): void
+}
