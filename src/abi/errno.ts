@@ -71,10 +71,13 @@ export type Errno = keyof typeof table
 /** The Linux number of an error name, positive as in errno.h. */
 export const errnoNumber = (name: Errno): number => table[name][0]
 
-const names = new Map(Object.entries(table).map(([name, [number]]) => [number, name as Errno]))
+const names = new Map<number, Errno>(Object.entries(table).map(([name, [number]]) => [number, name as Errno]))
 
 /** The name of a Linux error number; EIO for a number that has no name here. */
 export const errnoName = (number: number): Errno => names.get(number) ?? 'EIO'
+
+/** V8 has the setting; elsewhere the assignment means nothing. */
+const engine = Error as ErrorConstructor & { stackTraceLimit: number }
 
 /** What an operation was about: shown in the message, carried across the comlink edge. */
 export interface ErrorPlace {
@@ -98,10 +101,10 @@ export class ErrnoError extends Error implements ErrorPlace {
   readonly detail: string | undefined
 
   constructor(code: Errno, path?: string, detail?: string) {
-    const limit = Error.stackTraceLimit
-    Error.stackTraceLimit = 0
+    const limit = engine.stackTraceLimit
+    engine.stackTraceLimit = 0
     super()
-    Error.stackTraceLimit = limit
+    engine.stackTraceLimit = limit
     this.code = code
     this.path = path
     this.syscall = undefined

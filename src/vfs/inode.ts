@@ -50,6 +50,9 @@ export interface InodeAttributes {
   /** Overrides the filesystem's device number where files of one filesystem differ in it (overlay). */
   readonly dev?: number
 
+  /** Extended attributes (xattr(7)), whole names such as `user.note`; absent where the type has none. */
+  readonly xattrs?: ExtendedAttributes
+
   /** Never called on a filesystem that is `readonly`. */
   setAttributes(changes: AttributeChanges, attempt: Attempt): void
   /** Sets the timestamps named by the bits. May be ignored on a readonly filesystem. */
@@ -57,6 +60,14 @@ export interface InodeAttributes {
   /** A description of this inode was made; a last one went. Space of an unlinked file returns when both are gone. */
   opened?(): void
   closed?(): void
+}
+
+/** The part of a Map that extended attributes need. */
+export interface ExtendedAttributes {
+  get(name: string): Uint8Array | undefined
+  set(name: string, value: Uint8Array): unknown
+  delete(name: string): boolean
+  keys(): Iterable<string>
 }
 
 /** What a new inode is to be. `mode` holds permission, set-id and sticky bits only. */

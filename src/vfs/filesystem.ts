@@ -1,0 +1,80 @@
+/**
+ * Filesystem types by name, as `mount -t` knows them.
+ *
+ * Invariant: a name is registered once; the first registration stays.
+ */
+
+import { ErrnoError } from '../abi/errno.ts'
+import type { Clock } from '../abi/platform.ts'
+import type { Filesystem } from './inode.ts'
+
+/** What a mount asks of a type. */
+export interface MountRequest {
+  /** As written in the mount: a device, a directory, or anything the type understands. */
+  readonly source: string
+  /** Comma-separated options of the type itself (`size=1m,mode=755`); ro, noexec and so on are the mount's. */
+  readonly data: string
+  /** Who mounts: owner of a new root. */
+  readonly uid: number
+  readonly gid: number
+  readonly clock: Clock
+  /** The new instance's device number; it returns it on release. */
+  readonly dev: number
+  /** What the kernel itself hands over and no text can say: layers, trees. The type says what it takes. */
+  readonly internal?: unknown
+}
+
+export interface FilesystemType {
+  readonly name: string
+  /** May be mounted by a request from a guest. */
+  readonly userMountable: boolean
+  /** Shown in /proc/filesystems. */
+  readonly userListable: boolean
+  readonly requiresDevice?: boolean
+  /** Errors: EINVAL for options that the type does not know or can't read, with the option in `detail`. */
+  mount(request: MountRequest): Filesystem
+  /** The registry goes away. */
+  release?(): void
+}
+
+export class FilesystemTypes {
+  readonly #types = new Map<string, FilesystemType>()
+
+  /** Errors: a plain Error when the name is taken: that is a bug of the caller. */
+  register(type: FilesystemType): void {
+    if (this.#types.has(type.name)) throw new Error(`filesystem type ${type.name} is registered already`)
+    this.#types.set(type.name, type)
+  }
+
+  /** The type of a name; only what is before the first dot counts (`tmpfs.scratch` is a tmpfs). */
+  lookup(name: string): FilesystemType | undefined {
+    const dot = name.indexOf('.')
+    return this.#types.get(dot < 0 ? name : name.slice(0, dot))
+  }
+
+  /**
+   * The type for a mount. A guest's request must not tell a hidden type from an unknown one.
+   * Errors: ENODEV.
+   */
+  require(name: string, request: { internal: boolean }): FilesystemType {
+    const type = this.lookup(name)
+    if (!type || !(request.internal || type.userMountable)) {
+      throw new ErrnoError('ENODEV', undefined, `no filesystem type "${name}"`)
+    }
+    return type
+  }
+
+  /** The text of /proc/filesystems: filesystems(5). */
+  list(): string {
+    let text = ''
+    for (const type of this.#types.values()) {
+      if (type.userListable) text += `${type.requiresDevice ? '' : 'nodev'}\t${type.name}\n`
+    }
+    return text
+  }
+
+  release(): void {
+    for (const type of this.#types.values()) type.release?.()
+    this.#types.clear()
+  }
+}
