@@ -1,0 +1,183 @@
+/**
+ * What the page and the kernel say to each other: comlink calls on KernelService, and one MessagePort per process for
+ * its standard streams.
+ *
+ * Everything here survives a structured clone. A call never rejects because of what was asked: its answer is a Reply, so
+ * that an error keeps its `code`, `path` and `syscall`. Byte arrays in answers and stream messages own their whole buffer
+ * and are transferred.
+ */
+
+import type { Errno } from './errno.ts'
+import type { FileKind, Stat } from './syscalls.ts'
+import type { Tree } from './tree.ts'
+
+/** Where guests run and how their calls wait. */
+export type PlatformName = 'worker' | 'jspi' | 'inline'
+
+export interface BootOptions {
+  /** Forces a platform; otherwise the best available one is taken. */
+  readonly platform?: PlatformName
+}
+
+export interface BootReport {
+  readonly platform: PlatformName
+  /** Why this one, in a sentence. */
+  readonly reason: string
+  readonly available: readonly PlatformName[]
+}
+
+/** An error on its way to the page. `code` is a Linux name, or ERR_… for what Linux has no name for. */
+export interface WireError {
+  readonly name: string
+  readonly message: string
+  readonly code?: Errno | string
+  readonly errno?: number
+  readonly syscall?: string
+  readonly path?: string
+  readonly dest?: string
+  /** Of an invalid spec: each fault with its path. */
+  readonly faults?: readonly { readonly path: string; readonly rule: string }[]
+}
+
+export type Reply<T> = { readonly value: T } | { readonly error: WireError }
+
+/** The runtime-spec's state of a container. */
+export interface ContainerState {
+  readonly ociVersion: string
+  readonly id: string
+  readonly status: 'creating' | 'created' | 'running' | 'stopped'
+  /** The init process, once it has started. */
+  readonly pid?: number
+  readonly bundle: string
+  readonly annotations: Readonly<Record<string, string>>
+}
+
+/** A line of the container's mount table: proc_pid_mountinfo(5). */
+export interface MountInfo {
+  readonly id: number
+  readonly parent: number
+  /** Where it is mounted, as the container sees it. */
+  readonly destination: string
+  readonly type: string
+  readonly source: string
+  /** The mount's own options (`ro`, `noatime`, …), then the filesystem's. */
+  readonly options: readonly string[]
+}
+
+/** How a process ended, and what it used. */
+export interface ExitStatus {
+  /** What the program gave to exit; 128 + the signal's number if one ended it (134 for a trap, as SIGABRT). */
+  readonly exitCode: number
+  /** The signal's name, such as `SIGKILL`. */
+  readonly signal?: string
+  /** Why the kernel ended it, in a sentence: the trap's message, or the limit that was passed. */
+  readonly reason?: string
+  /** Milliseconds from the start of the program to its end. */
+  readonly wallTime: number
+  /** System calls made. */
+  readonly syscalls: number
+}
+
+export interface StartedProcess {
+  readonly pid: number
+}
+
+/** Page to kernel on a process's port. */
+export type StdioInput = { readonly stdin: Uint8Array } | { readonly stdinEnd: true }
+
+/** Kernel to page on a process's port; `exit` comes last, once. */
+export type StdioOutput =
+  | { readonly stdout: Uint8Array }
+  | { readonly stderr: Uint8Array }
+  | { readonly progress: Progress }
+  | { readonly exit: ExitStatus }
+
+/** Something that takes long: the program is fetched, then compiled. */
+export interface Progress {
+  readonly stage: 'fetch' | 'compile'
+  readonly path: string
+  /** Bytes so far; bytes in all if known. */
+  readonly loaded?: number
+  readonly total?: number
+}
+
+/** What a process starts with on its standard input. */
+export interface Stdin {
+  /** Bytes that are there from the start. */
+  readonly initial: Uint8Array
+  /** More may come through the port, until `stdinEnd`. */
+  readonly more: boolean
+}
+
+export interface WireDirent {
+  readonly name: string
+  readonly kind: FileKind
+  /** The directory that holds it, relative to the one listed; '' for itself. */
+  readonly parent: string
+}
+
+/** The calls of `container.fs`, in a container's own view of files. Paths are absolute or relative to `/`. */
+export interface FileCalls {
+  /** Flags are Linux's O_ bits. Gives a handle: a descriptor of the container's host-side process. */
+  open(path: string, flags: number, mode: number): number
+  close(fd: number): void
+  /** Up to `length` bytes, from `position` or, if null, from where the handle stands. Empty at the end. */
+  read(fd: number, length: number, position: number | null): Uint8Array
+  /** Writes all of it; gives the count. */
+  write(fd: number, bytes: Uint8Array, position: number | null): number
+  fstat(fd: number): Stat
+  ftruncate(fd: number, size: number): void
+  fsync(fd: number): void
+  futimes(fd: number, atime: bigint, mtime: bigint): void
+  fchmod(fd: number, mode: number): void
+  readFile(path: string): Uint8Array
+  writeFile(path: string, bytes: Uint8Array, flags: number, mode: number): void
+  mkdir(path: string, mode: number, recursive: boolean): string | undefined
+  rmdir(path: string): void
+  readdir(path: string, recursive: boolean): WireDirent[]
+  stat(path: string): Stat
+  lstat(path: string): Stat
+  rename(from: string, to: string): void
+  unlink(path: string): void
+  rm(path: string, recursive: boolean, force: boolean): void
+  symlink(target: string, path: string): void
+  readlink(path: string): string
+  link(from: string, to: string): void
+  utimes(path: string, atime: bigint, mtime: bigint, follow: boolean): void
+  chmod(path: string, mode: number): void
+  chown(path: string, uid: number, gid: number, follow: boolean): void
+  truncate(path: string, size: number): void
+  access(path: string, mode: number): void
+  realpath(path: string): string
+}
+
+export type FileCall = keyof FileCalls
+
+/** What the kernel Worker exposes to the page. */
+export interface KernelService {
+  boot(options: BootOptions): Promise<Reply<BootReport>>
+  /** Hands a tree of files to the sandbox's bundle, under a name that `root.path` and mount sources can use. */
+  provide(name: string, tree: Tree): Promise<Reply<void>>
+  /** Gives the warnings that the spec earned. */
+  create(id: string, spec: unknown): Promise<Reply<{ warnings: readonly string[] }>>
+  /** Runs the spec's process, if it has one. The port carries its streams. */
+  start(id: string, stdin: Stdin, stdio: MessagePortLike): Promise<Reply<StartedProcess | undefined>>
+  exec(id: string, process: unknown, stdin: Stdin, stdio: MessagePortLike): Promise<Reply<StartedProcess>>
+  /** Without a pid: all processes of the container. `signal` is a name or number. */
+  kill(id: string, signal: string | number, pid?: number): Promise<Reply<void>>
+  delete(id: string, force: boolean): Promise<Reply<void>>
+  state(id: string): Promise<Reply<ContainerState>>
+  containers(): Promise<Reply<readonly ContainerState[]>>
+  mounts(id: string): Promise<Reply<readonly MountInfo[]>>
+  file<Call extends FileCall>(
+    id: string,
+    call: Call,
+    args: Parameters<FileCalls[Call]>,
+  ): Promise<Reply<ReturnType<FileCalls[Call]>>>
+  shutdown(): Promise<Reply<void>>
+}
+
+/** The part of a MessagePort that both ends use; the core does not know the browser's type. */
+export interface MessagePortLike {
+  postMessage(message: unknown, transfer?: never[]): void
+}
