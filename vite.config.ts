@@ -1,0 +1,77 @@
+/**
+ * Vite builds two things from one tree: the playground (the default; index.html → dist/playground) and, with `--mode lib`, the
+ * package (dist/*.js). What the package's entries are is said once, in the `exports` of package.json: an export whose types
+ * come from dist/types/src/x.d.ts is built from src/x.ts into the file that its `default` names.
+ *
+ * Invariant: dist/*.js is plain, self-contained ESM in one flat folder, so that `new URL('./kernel.worker.js', import.meta.url)`
+ * means the same file to a browser, to Vite and to other bundlers.
+ */
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { defineConfig, type Plugin, type UserConfig } from 'vite'
+import { entriesOf } from './e2e/tools/entries.mjs'
+import manifest from './package.json' with { type: 'json' }
+
+const root = fileURLToPath(new URL('.', import.meta.url))
+
+/** What a page needs to be cross-origin isolated, without which there is no SharedArrayBuffer. */
+const isolation = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' }
+
+/**
+ * Sources name a Worker by where it lies in the package, `new URL('./kernel.worker.js', import.meta.url)`. The playground is made
+ * from sources, so there the name is led to worker/kernel.worker.ts; in the package it must come out as it went in, so Vite is
+ * told to leave it alone (a consumer's bundler then finds the pattern it knows).
+ */
+function workerUrls(target: 'sources' | 'package'): Plugin {
+  const pattern = /new URL\(\s*(['"])\.\/(kernel|guest)\.worker\.js\1,\s*import\.meta\.url\s*,?\s*\)/g
+  return {
+    name: 'runtab:worker-urls',
+    enforce: 'pre',
+    transform: {
+      filter: { id: /\.ts(\?|$)/, code: pattern },
+      handler(code, id) {
+        const depth = id.slice(root.length).split('/').length - 1
+        const address = (name: string) =>
+          target === 'sources'
+            ? `'./${'../'.repeat(depth)}worker/${name}.worker.ts'`
+            : `/* @vite-ignore */ './${name}.worker.js'`
+        return {
+          code: code.replace(pattern, (_, _quote, name) => `new URL(${address(name)}, import.meta.url)`),
+          map: null,
+        }
+      },
+    },
+  }
+}
+
+function library(): UserConfig {
+  const present = entriesOf(manifest).filter((entry) => existsSync(`${root}${entry.source}`))
+  return {
+    plugins: [workerUrls('package')],
+    build: {
+      outDir: 'dist',
+      target: 'es2023',
+      minify: true,
+      sourcemap: true,
+      modulePreload: false,
+      copyPublicDir: false,
+      rolldownOptions: {
+        input: Object.fromEntries(present.map((entry) => [entry.name, `${root}${entry.source}`])),
+        preserveEntrySignatures: 'strict',
+        output: { entryFileNames: '[name].js', chunkFileNames: 'chunk-[name]-[hash].js', format: 'es' },
+      },
+    },
+  }
+}
+
+function playground(): UserConfig {
+  return {
+    plugins: [workerUrls('sources')],
+    worker: { format: 'es', plugins: () => [workerUrls('sources')] },
+    server: { headers: isolation },
+    preview: { headers: isolation },
+    build: { outDir: 'dist/playground', target: 'es2023', assetsInlineLimit: 0 },
+  }
+}
+
+export default defineConfig(({ mode }) => (mode === 'lib' ? library() : playground()))
