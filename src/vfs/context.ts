@@ -1,0 +1,51 @@
+/** On whose behalf an operation runs, and from where it sees the tree. */
+
+import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH } from '../abi/linux.ts'
+import type { Clock } from '../abi/platform.ts'
+import type { SpecialInode, Stream } from './inode.ts'
+import type { VirtualDentry } from './mount.ts'
+import type { Attempt } from './waiting.ts'
+
+/** credentials(7): who asks. */
+export interface Credentials {
+  readonly uid: number
+  readonly gid: number
+  /** The real ids, which access(2) judges by. */
+  readonly realUid: number
+  readonly realGid: number
+  readonly groups: readonly number[]
+  /** A bit for each of capabilities(7), CAP_… of abi/linux.ts. */
+  readonly capabilities: number
+}
+
+const ALL_CAPABILITIES = -1
+
+/** The credentials of a user; uid 0 has every capability, as on Linux. */
+export function credentialsOf(uid: number, gid: number, groups: readonly number[] = []): Credentials {
+  return { uid, gid, realUid: uid, realGid: gid, groups, capabilities: uid === 0 ? ALL_CAPABILITIES : 0 }
+}
+
+/** Whether permission bits mean nothing to these credentials, but for executing a file. */
+export const overridesPermissions = (credentials: Credentials): boolean =>
+  (credentials.capabilities & (CAP_DAC_OVERRIDE | CAP_DAC_READ_SEARCH)) === (CAP_DAC_OVERRIDE | CAP_DAC_READ_SEARCH)
+
+/** Opens what a device number stands for. */
+export interface DeviceTable {
+  /** Errors: ENXIO for a number that nothing is registered under. */
+  open(inode: SpecialInode, context: Context): Stream
+}
+
+/** What an operation needs besides its arguments. */
+export interface Context {
+  readonly clock: Clock
+  readonly devices: DeviceTable
+  readonly credentials: Credentials
+  /** Where `/` is and `..` stops. */
+  readonly root: VirtualDentry
+  /**
+   * Paths must not leave the directory they start from: WASI's rule for preopens. Where they start at `root` itself, an
+   * absolute link target restarts there; elsewhere it is refused.
+   */
+  readonly confined: boolean
+  readonly attempt: Attempt
+}

@@ -1,0 +1,364 @@
+/**
+ * The bytes of a regular file, as pages of 64 KiB that are there only where something was written.
+ *
+ * A page is memory, or comes from the file's base (a lower layer's file that was copied up, read in place until it is
+ * written to), or is a hole and reads as zeros. Space is counted in blocks of 4 KiB, as Linux's tmpfs counts its pages.
+ *
+ * Invariants: bytes of a page beyond the file's size are zero. A block's bit in `present` is set if and only if the
+ * block is charged. A page under the base's size that is not in memory reads from the base.
+ */
+
+import { ErrnoError } from '../abi/errno.ts'
+import type { PageSource } from './inode.ts'
+import type { Attempt } from './waiting.ts'
+
+export const PAGE_SIZE = 65_536
+export const BLOCK_SIZE = 4096
+const BLOCKS_PER_PAGE = PAGE_SIZE / BLOCK_SIZE
+const ALL_BLOCKS = 0xffff
+
+/** Who grants space. Counts are blocks of 4 KiB. */
+export interface BlockQuota {
+  /** Takes all of it, or nothing and says false. */
+  take(blocks: number): boolean
+  give(blocks: number): void
+}
+
+class Page {
+  /** From the page's start; shorter than the page where the rest is zeros. */
+  bytes: Uint8Array
+  present: number
+  constructor(bytes: Uint8Array, present: number) {
+    this.bytes = bytes
+    this.present = present
+  }
+
+  /** Makes room for `end` bytes, growing by half at least, so that many small appends stay linear. */
+  reserve(end: number): void {
+    const old = this.bytes
+    if (end <= old.length) return
+    const grown = old.length === 0 ? end : Math.max(end, old.length + (old.length >> 1), 256)
+    this.bytes = new Uint8Array(Math.min(PAGE_SIZE, (grown + 15) & ~15))
+    this.bytes.set(old)
+  }
+}
+
+const NO_BYTES = new Uint8Array(0)
+
+export class PagedData {
+  size = 0
+  readonly #quota: BlockQuota
+  /** Most files are one page: it has a place of its own. */
+  #first: Page | undefined
+  #others: Map<number, Page> | undefined
+  #blocks = 0
+  #base: PageSource | undefined
+  /** How much of the base still counts: less than its size once the file was cut. */
+  #baseSize = 0
+
+  constructor(quota: BlockQuota) {
+    this.#quota = quota
+  }
+
+  /** Charged blocks of 4 KiB. */
+  get blocks(): number {
+    return this.#blocks
+  }
+
+  /** Becomes the content of a source, which must not change, without reading it. Only for data that is empty. */
+  adopt(source: PageSource): void {
+    this.#base = source
+    this.#baseSize = source.size
+    this.size = source.size
+  }
+
+  /** Copies up to `length` bytes from `offset` to `memory[at…]`; short only at the end. */
+  read(memory: Uint8Array, at: number, length: number, offset: number, attempt: Attempt): number {
+    const total = Math.min(length, this.size - offset)
+    if (total <= 0) return 0
+    let done = 0
+    while (done < total) {
+      const position = offset + done
+      const index = Math.floor(position / PAGE_SIZE)
+      const from = position - index * PAGE_SIZE
+      const count = Math.min(PAGE_SIZE - from, total - done)
+      const page = index === 0 ? this.#first : this.#others?.get(index)
+      if (page !== undefined) {
+        const held = Math.min(count, page.bytes.length - from)
+        if (held > 0) copyBytes(page.bytes, from, memory, at + done, held)
+        if (held < count) memory.fill(0, at + done + Math.max(held, 0), at + done + count)
+      } else this.#readBase(memory, at + done, count, position, attempt)
+      done += count
+    }
+    return total
+  }
+
+  #readBase(memory: Uint8Array, at: number, count: number, position: number, attempt: Attempt): void {
+    const held = Math.max(0, Math.min(count, this.#baseSize - position))
+    if (held > 0) this.#base?.read(memory, at, held, position, attempt)
+    if (held < count) memory.fill(0, at + held, at + count)
+  }
+
+  /**
+   * Writes at `offset` and grows the file as needed. Returns less than `length` where space ends.
+   * Errors: ENOSPC when not a byte could be written; EFBIG past 2^53-1.
+   */
+  write(memory: Uint8Array, at: number, length: number, offset: number, attempt: Attempt): number {
+    if (offset + length > Number.MAX_SAFE_INTEGER) throw new ErrnoError('EFBIG')
+    let done = 0
+    while (done < length) {
+      const position = offset + done
+      const index = Math.floor(position / PAGE_SIZE)
+      const from = position - index * PAGE_SIZE
+      let count = Math.min(PAGE_SIZE - from, length - done)
+      const page = this.#writable(index, attempt)
+      if (!page) break
+      const wanted = blockBits(from, from + count)
+      if ((page.present & wanted) !== wanted) {
+        const granted = this.#charge(page, from, from + count)
+        if (granted <= from) {
+          this.#dropIfEmpty(index, page)
+          break
+        }
+        count = Math.min(count, granted - from)
+      }
+      page.reserve(from + count)
+      copyBytes(memory, at + done, page.bytes, from, count)
+      done += count
+      if (position + count > this.size) this.size = position + count
+      if (count < PAGE_SIZE - from && done < length) break
+    }
+    if (done === 0 && length > 0) throw new ErrnoError('ENOSPC')
+    return done
+  }
+
+  /** The page in memory, made or loaded from the base; undefined if there is no space to load it. */
+  #writable(index: number, attempt: Attempt): Page | undefined {
+    const page = index === 0 ? this.#first : this.#others?.get(index)
+    return page ?? this.#makePage(index, attempt)
+  }
+
+  #makePage(index: number, attempt: Attempt): Page | undefined {
+    const start = index * PAGE_SIZE
+    const held = Math.min(PAGE_SIZE, this.#baseSize - start)
+    let page: Page
+    if (held > 0 && this.#base) {
+      const bytes = new Uint8Array(held)
+      this.#base.read(bytes, 0, held, start, attempt)
+      const present = blockBits(0, held)
+      if (!this.#take(countBits(present))) return undefined
+      page = new Page(bytes, present)
+    } else page = new Page(NO_BYTES, 0)
+    if (index === 0) this.#first = page
+    else {
+      this.#others ??= new Map()
+      this.#others.set(index, page)
+    }
+    return page
+  }
+
+  #dropIfEmpty(index: number, page: Page): void {
+    if (page.present !== 0) return
+    if (index === 0) this.#first = undefined
+    else this.#others?.delete(index)
+  }
+
+  #take(blocks: number): boolean {
+    if (blocks > 0 && !this.#quota.take(blocks)) return false
+    this.#blocks += blocks
+    return true
+  }
+
+  #give(blocks: number): void {
+    if (blocks === 0) return
+    this.#quota.give(blocks)
+    this.#blocks -= blocks
+  }
+
+  /** Charges the page's blocks in [from, end) from the left; gives how far they are charged now. */
+  #charge(page: Page, from: number, end: number): number {
+    const missing = blockBits(from, end) & ~page.present
+    if (this.#take(countBits(missing))) {
+      page.present |= missing
+      return end
+    }
+    for (let block = Math.floor(from / BLOCK_SIZE); block * BLOCK_SIZE < end; block++) {
+      const bit = 1 << block
+      if (page.present & bit) continue
+      if (!this.#take(1)) return block * BLOCK_SIZE
+      page.present |= bit
+    }
+    return end
+  }
+
+  /** Sets the size; a grown part is a hole, a cut part is given back. Errors: EFBIG; never ENOSPC. */
+  truncate(size: number, attempt: Attempt): void {
+    if (size > Number.MAX_SAFE_INTEGER) throw new ErrnoError('EFBIG')
+    if (size < this.size) {
+      // A base page that stays in part keeps reading from the base: its cut tail lies beyond #baseSize.
+      this.#free(size, Number.POSITIVE_INFINITY, attempt)
+      this.#baseSize = Math.min(this.#baseSize, size)
+    }
+    this.size = size
+  }
+
+  /** Makes [start, end) read as zeros and gives whole blocks back: fallocate(2) with PUNCH_HOLE. */
+  punch(start: number, end: number, attempt: Attempt): void {
+    const stop = Math.min(end, Math.max(this.size, this.#lastByte()))
+    if (start >= stop) return
+    // Base pages that lose a part only must be in memory; those that lose all of it become empty pages in memory.
+    for (let index = Math.floor(start / PAGE_SIZE); index * PAGE_SIZE < Math.min(stop, this.#baseSize); index++) {
+      if (!this.#writable(index, attempt)) throw new ErrnoError('ENOSPC')
+    }
+    this.#free(start, end, attempt)
+  }
+
+  #lastByte(): number {
+    let last = this.#first ? PAGE_SIZE : 0
+    if (this.#others) for (const index of this.#others.keys()) last = Math.max(last, (index + 1) * PAGE_SIZE)
+    return last
+  }
+
+  /** Zeroes [start, end) of the pages in memory and uncharges the blocks that lie wholly inside it. */
+  #free(start: number, end: number, _attempt: Attempt): void {
+    if (this.#first && start < PAGE_SIZE) this.#freeInPage(0, this.#first, start, end)
+    if (!this.#others) return
+    const firstIndex = Math.max(1, Math.floor(start / PAGE_SIZE))
+    const endIndex = Math.ceil(Math.min(end, Number.MAX_SAFE_INTEGER) / PAGE_SIZE)
+    if (endIndex - firstIndex < this.#others.size) {
+      for (let index = firstIndex; index < endIndex; index++) {
+        const page = this.#others.get(index)
+        if (page) this.#freeInPage(index, page, start, end)
+      }
+    } else {
+      for (const [index, page] of this.#others) {
+        if (index >= firstIndex && index < endIndex) this.#freeInPage(index, page, start, end)
+      }
+    }
+  }
+
+  #freeInPage(index: number, page: Page, start: number, end: number): void {
+    const base = index * PAGE_SIZE
+    const from = Math.max(0, start - base)
+    const to = Math.min(PAGE_SIZE, end - base)
+    const whole = wholeBlockBits(from, to) & page.present
+    this.#give(countBits(whole))
+    page.present &= ~whole
+    // Where the base would show through an absent page, an empty page in memory stays as the hole.
+    if (page.present === 0 && base >= this.#baseSize) {
+      if (index === 0) this.#first = undefined
+      else this.#others?.delete(index)
+      return
+    }
+    if (to >= page.bytes.length) page.bytes = page.bytes.slice(0, Math.min(from, page.bytes.length))
+    else page.bytes.fill(0, from, to)
+  }
+
+  /** Charges every block of [start, end), or none: fallocate(2). Does not change the size. Errors: ENOSPC. */
+  allocate(start: number, end: number, attempt: Attempt): void {
+    let missing = 0
+    const first = Math.floor(start / PAGE_SIZE)
+    const last = Math.floor((end - 1) / PAGE_SIZE)
+    if (last - first > 1 << 24) throw new ErrnoError('ENOSPC')
+    for (let index = first; index <= last; index++) {
+      const page = index === 0 ? this.#first : this.#others?.get(index)
+      const bits = bitsOfPage(index, start, end)
+      if (page) missing += countBits(bits & ~page.present)
+      else {
+        const held = Math.max(0, Math.min(PAGE_SIZE, this.#baseSize - index * PAGE_SIZE))
+        missing += countBits(bits | blockBits(0, held))
+      }
+    }
+    if (!this.#quota.take(missing)) throw new ErrnoError('ENOSPC')
+    this.#quota.give(missing)
+    for (let index = first; index <= last; index++) {
+      const page = this.#writable(index, attempt)
+      if (!page) throw new ErrnoError('ENOSPC')
+      const bits = bitsOfPage(index, start, end) & ~page.present
+      this.#take(countBits(bits))
+      page.present |= bits
+    }
+  }
+
+  /** The first offset ≥ `offset` that lies in a charged block or the base, or undefined if only a hole is left. */
+  nextData(offset: number): number | undefined {
+    return this.#scan(offset, true)
+  }
+
+  /** The first offset ≥ `offset` that lies in a hole; the end of the file counts as one. */
+  nextHole(offset: number): number | undefined {
+    if (offset >= this.size) return undefined
+    return this.#scan(offset, false) ?? this.size
+  }
+
+  #scan(offset: number, wantData: boolean): number | undefined {
+    let position = offset
+    while (position < this.size) {
+      const index = Math.floor(position / PAGE_SIZE)
+      const start = index * PAGE_SIZE
+      const page = index === 0 ? this.#first : this.#others?.get(index)
+      const present = page
+        ? page.present
+        : blockBits(0, Math.max(0, Math.min(PAGE_SIZE, this.#baseSize - start))) & ALL_BLOCKS
+      for (let block = Math.floor((position - start) / BLOCK_SIZE); block < BLOCKS_PER_PAGE; block++) {
+        const found = Math.max(position, start + block * BLOCK_SIZE)
+        if (found >= this.size) return undefined
+        if (((present >> block) & 1) === (wantData ? 1 : 0)) return found
+      }
+      position = start + PAGE_SIZE
+      if (wantData && present === 0) position = Math.max(position, this.#nextPageStart(index))
+    }
+    return undefined
+  }
+
+  /** Where the next page behind a hole begins, so that looking for data over a 1 TiB hole does not visit it. */
+  #nextPageStart(index: number): number {
+    if ((index + 1) * PAGE_SIZE < this.#baseSize) return 0
+    let next = Number.POSITIVE_INFINITY
+    if (this.#others) for (const other of this.#others.keys()) if (other > index && other < next) next = other
+    return Math.min(this.size, next * PAGE_SIZE)
+  }
+
+  /** Gives everything back; the data is gone. */
+  clear(): void {
+    this.#give(this.#blocks)
+    this.#first = undefined
+    this.#others = undefined
+    this.#base = undefined
+    this.#baseSize = 0
+    this.size = 0
+  }
+}
+
+/** Copies bytes; a few of them one by one, since a view costs more than they do. */
+export function copyBytes(from: Uint8Array, start: number, to: Uint8Array, at: number, length: number): void {
+  if (length <= 48) for (let i = 0; i < length; i++) to[at + i] = from[start + i]!
+  else if (start === 0 && length === from.length) to.set(from, at)
+  else to.set(from.subarray(start, start + length), at)
+}
+
+/** The bits of the blocks that [from, to) of a page touches. */
+function blockBits(from: number, to: number): number {
+  if (to <= from) return 0
+  const first = from >> 12
+  const last = (to - 1) >> 12
+  return ((2 << last) - (1 << first)) & ALL_BLOCKS
+}
+
+/** The bits of the blocks that lie wholly inside [from, to). */
+function wholeBlockBits(from: number, to: number): number {
+  const first = (from + BLOCK_SIZE - 1) >> 12
+  const end = to >> 12
+  return end <= first ? 0 : ((1 << end) - (1 << first)) & ALL_BLOCKS
+}
+
+function bitsOfPage(index: number, start: number, end: number): number {
+  const base = index * PAGE_SIZE
+  return blockBits(Math.max(0, start - base), Math.min(PAGE_SIZE, end - base))
+}
+
+function countBits(bits: number): number {
+  let count = 0
+  for (let rest = bits; rest !== 0; rest &= rest - 1) count++
+  return count
+}

@@ -1,0 +1,224 @@
+/**
+ * The one place that gives meaning to a path: `""`, `.`, `..`, symbolic links, mount points and trailing slashes
+ * (path_resolution(7)). A filesystem type only ever answers for a single name.
+ *
+ * Invariants: `mount` and `dentry` are the place reached so far, with the part of `path` before `at` consumed.
+ * Where the walk is confined, the place is always the start or below it.
+ */
+
+import { ErrnoError } from '../abi/errno.ts'
+import { NAME_MAX, PATH_MAX, X_OK } from '../abi/linux.ts'
+import { utf8Length } from '../abi/utf8.ts'
+import type { Context } from './context.ts'
+import type { Dentry } from './dentry.ts'
+import { type Mount, VirtualDentry } from './mount.ts'
+import { mayAccess } from './permissions.ts'
+import { touchAccessTime } from './times.ts'
+
+/** Linux's MAXSYMLINKS: links followed by one operation, over all mounts and restarts. */
+const LINK_BUDGET = 40
+
+/** What is left of a path when its parent directory is reached. `root` is a path of slashes only. */
+export type LastKind = 'name' | 'dot' | 'dotdot' | 'root'
+
+export class PathWalk {
+  readonly context: Context
+  mount: Mount
+  dentry: Dentry
+  path: string
+  at = 0
+  /** Set by toParent: what the last component is, its text, and whether slashes follow it. */
+  last: LastKind = 'root'
+  name = ''
+  slash = false
+  readonly #start: VirtualDentry
+  #links = 0
+
+  /** Errors: ENOENT for an empty path; ENAMETOOLONG; EINVAL for a NUL; ENOTCAPABLE for an absolute path in confinement. */
+  constructor(context: Context, start: VirtualDentry, path: string) {
+    this.context = context
+    this.path = path
+    if (path.length === 0) throw new ErrnoError('ENOENT', path)
+    if (path.length * 3 >= PATH_MAX && utf8Length(path) >= PATH_MAX) throw new ErrnoError('ENAMETOOLONG', path)
+    if (path.includes('\0')) throw new ErrnoError('EINVAL', path, 'a path cannot hold a NUL')
+    this.#start = start
+    const absolute = path.charCodeAt(0) === SLASH
+    if (absolute && context.confined) throw new ErrnoError('ENOTCAPABLE', path)
+    const from = absolute ? context.root : start
+    this.mount = from.mount
+    this.dentry = from.dentry
+  }
+
+  get place(): VirtualDentry {
+    return new VirtualDentry(this.mount, this.dentry)
+  }
+
+  /**
+   * Goes to the directory that holds the last component and looks no further: `last`, `name` and `slash` say what is left.
+   * For `root` the place is the one the path denotes. Links before the last component are followed.
+   * Errors: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG, ENOTCAPABLE.
+   */
+  toParent(): void {
+    const more = this.#skipSlashes()
+    this.last = 'root'
+    this.name = ''
+    this.slash = true
+    if (!more) return
+    for (;;) {
+      const end = this.#componentEnd()
+      const name = this.path.slice(this.at, end)
+      this.at = end
+      if (!this.#skipSlashes()) {
+        this.slash = end < this.path.length
+        this.name = name
+        this.last = name === '.' ? 'dot' : name === '..' ? 'dotdot' : 'name'
+        this.#requireSearch()
+        if (this.last === 'name') this.#checkName(name)
+        return
+      }
+      this.#step(name, true)
+    }
+  }
+
+  /**
+   * Goes to the file itself. The last component's link is followed if `follow`, or if slashes come behind it.
+   * Errors: as toParent; ENOTDIR if slashes come behind what is no directory.
+   */
+  toEnd(follow: boolean): void {
+    this.toParent()
+    this.finish(follow)
+  }
+
+  /** Steps over the last component that toParent stopped at. */
+  finish(follow: boolean): void {
+    while (this.last !== 'root') {
+      if (this.last !== 'name') {
+        this.#step(this.name, true)
+        return
+      }
+      const child = this.lookup()
+      if (child === undefined) throw new ErrnoError('ENOENT', this.path)
+      const followed = this.enter(child, follow)
+      if (!followed) break
+      this.toParent()
+    }
+    if (this.slash && this.dentry.inode.kind !== 'directory') throw new ErrnoError('ENOTDIR', this.path)
+  }
+
+  /** The entry that the last component names, or undefined. Preconditions: `last` is 'name'. */
+  lookup(): Dentry | undefined {
+    return this.dentry.child(this.name, this.context.attempt)
+  }
+
+  /**
+   * Makes `child`, the last component's entry, the place: the top of what is mounted there. If it is a link that is to be
+   * followed, the walk goes on with its target instead and true is returned: call toParent again.
+   */
+  enter(child: Dentry, follow: boolean): boolean {
+    if (child.inode.kind === 'symlink' && child.mounts === 0 && (follow || this.slash)) {
+      this.#follow(child, this.slash ? '/' : '')
+      return true
+    }
+    this.#descend(child)
+    return false
+  }
+
+  #step(name: string, follow: boolean): void {
+    this.#requireSearch()
+    if (name === '.') return
+    if (name === '..') {
+      this.#up()
+      return
+    }
+    this.#checkName(name)
+    const child = this.dentry.child(name, this.context.attempt)
+    if (child === undefined) throw new ErrnoError('ENOENT', this.path)
+    if (follow && child.inode.kind === 'symlink' && child.mounts === 0) {
+      const rest = this.path.slice(this.at)
+      this.#follow(child, rest === '' ? '' : `/${rest}`)
+      // The target's components are ordinary ones of the same path now; its slashes were put in front of the rest.
+      this.#skipSlashes()
+    } else this.#descend(child)
+  }
+
+  #follow(link: Dentry, rest: string): void {
+    if (link.inode.kind !== 'symlink') return
+    if (++this.#links > LINK_BUDGET) throw new ErrnoError('ELOOP', this.path)
+    const target = link.inode.readlink(this.context.attempt)
+    touchAccessTime(this.context, this.mount, link.inode)
+    if (target === '') throw new ErrnoError('ENOENT', this.path)
+    if (target.charCodeAt(0) === SLASH) this.#restartAtRoot()
+    this.path = target + rest
+    this.at = 0
+  }
+
+  #restartAtRoot(): void {
+    const { root, confined } = this.context
+    if (confined && !this.#start.equals(root)) throw new ErrnoError('ENOTCAPABLE', this.path)
+    this.mount = root.mount
+    this.dentry = root.dentry
+  }
+
+  #descend(child: Dentry): void {
+    this.dentry = child
+    if (child.mounts > 0) this.#toTop()
+  }
+
+  #toTop(): void {
+    for (;;) {
+      const covering = this.mount.children.get(this.dentry)
+      if (!covering) return
+      this.mount = covering
+      this.dentry = covering.root
+    }
+  }
+
+  /** `..`: stops at the context's root, leaves a mount by its point, and enters what is mounted on the parent. */
+  #up(): void {
+    const { root, confined } = this.context
+    for (;;) {
+      if (confined && this.mount === this.#start.mount && this.dentry === this.#start.dentry) {
+        throw new ErrnoError('ENOTCAPABLE', this.path)
+      }
+      if (this.mount === root.mount && this.dentry === root.dentry) return
+      if (this.dentry !== this.mount.root) break
+      const { parent, point } = this.mount
+      if (!parent || !point) return
+      this.mount = parent
+      this.dentry = point
+    }
+    this.dentry = this.dentry.parent ?? this.dentry
+    if (this.dentry.mounts > 0) this.#toTop()
+  }
+
+  #requireSearch(): void {
+    const { inode } = this.dentry
+    if (inode.kind !== 'directory') throw new ErrnoError('ENOTDIR', this.path)
+    if (!mayAccess(this.context.credentials, inode, X_OK)) throw new ErrnoError('EACCES', this.path)
+  }
+
+  #checkName(name: string): void {
+    const limit = this.mount.superblock.filesystem.nameMax ?? NAME_MAX
+    if (name.length * 3 > limit && utf8Length(name) > limit) throw new ErrnoError('ENAMETOOLONG', this.path)
+  }
+
+  #componentEnd(): number {
+    const end = this.path.indexOf('/', this.at)
+    return end < 0 ? this.path.length : end
+  }
+
+  /** Moves behind slashes; false at the end of the path. */
+  #skipSlashes(): boolean {
+    while (this.path.charCodeAt(this.at) === SLASH) this.at++
+    return this.at < this.path.length
+  }
+}
+
+const SLASH = 47
+
+/** The file that a path denotes. Errors: as PathWalk.toEnd. */
+export function resolve(context: Context, start: VirtualDentry, path: string, follow: boolean): VirtualDentry {
+  const walk = new PathWalk(context, start, path)
+  walk.toEnd(follow)
+  return walk.place
+}

@@ -1,0 +1,76 @@
+/** Who may do what: path_resolution(7), capabilities(7), inode(7). All checks of credentials against an inode are here. */
+
+import { ErrnoError } from '../abi/errno.ts'
+import {
+  CAP_CHOWN,
+  CAP_DAC_OVERRIDE,
+  CAP_DAC_READ_SEARCH,
+  CAP_FOWNER,
+  CAP_FSETID,
+  R_OK,
+  S_ISGID,
+  S_ISUID,
+  S_ISVTX,
+  W_OK,
+  X_OK,
+} from '../abi/linux.ts'
+import type { Credentials } from './context.ts'
+import type { Inode, InodeAttributes } from './inode.ts'
+
+export const inGroup = (who: Credentials, gid: number): boolean => who.gid === gid || who.groups.includes(gid)
+
+/** Whether all of `wanted` (R_OK, W_OK, X_OK) is granted. The class that matches decides, even if it grants less. */
+export function mayAccess(who: Credentials, inode: Inode, wanted: number): boolean {
+  const { mode } = inode
+  const shift = who.uid === inode.uid ? 6 : inGroup(who, inode.gid) ? 3 : 0
+  if (((mode >> shift) & wanted) === wanted) return true
+  if (who.capabilities & CAP_DAC_OVERRIDE) {
+    return inode.kind === 'directory' || (wanted & X_OK) === 0 || (mode & 0o111) !== 0
+  }
+  if (who.capabilities & CAP_DAC_READ_SEARCH) {
+    return inode.kind === 'directory' ? (wanted & W_OK) === 0 : wanted === R_OK
+  }
+  return false
+}
+
+/** Errors: EACCES. */
+export function requireAccess(who: Credentials, inode: Inode, wanted: number): void {
+  if (!mayAccess(who, inode, wanted)) throw new ErrnoError('EACCES')
+}
+
+/** Whether these credentials own the file or act as if they did. */
+export const isOwner = (who: Credentials, inode: InodeAttributes): boolean =>
+  who.uid === inode.uid || (who.capabilities & CAP_FOWNER) !== 0
+
+/** Errors: EACCES without write and search permission on the directory; EPERM for another's file in a sticky one. */
+export function requireDelete(who: Credentials, dir: Inode, victim: InodeAttributes): void {
+  requireAccess(who, dir, W_OK | X_OK)
+  requireSticky(who, dir, victim)
+}
+
+/** Errors: EPERM. */
+export function requireSticky(who: Credentials, dir: Inode, victim: InodeAttributes): void {
+  if ((dir.mode & S_ISVTX) === 0 || who.uid === victim.uid || who.uid === dir.uid) return
+  if ((who.capabilities & CAP_FOWNER) === 0) throw new ErrnoError('EPERM')
+}
+
+/** The mode that chmod really sets: setgid goes if the caller is not of the file's group. */
+export function chmodMode(who: Credentials, inode: InodeAttributes, mode: number, kind: Inode['kind']): number {
+  const keeps = kind === 'directory' ? true : inGroup(who, inode.gid) || (who.capabilities & CAP_FSETID) !== 0
+  return keeps ? mode & 0o7777 : mode & 0o7777 & ~S_ISGID
+}
+
+/** Errors: EPERM. An id of -1 is not asked for. */
+export function requireChown(who: Credentials, inode: InodeAttributes, uid: number, gid: number): void {
+  if (who.capabilities & CAP_CHOWN) return
+  const owns = who.uid === inode.uid
+  if (uid !== -1 && !(owns && uid === inode.uid)) throw new ErrnoError('EPERM')
+  if (gid !== -1 && !(owns && (gid === inode.gid || inGroup(who, gid)))) throw new ErrnoError('EPERM')
+}
+
+/** A mode without set-user-id and, where the group may execute, set-group-id: after a write or a change of owner. */
+export function withoutSetId(mode: number): number {
+  let kept = mode & 0o7777 & ~S_ISUID
+  if (mode & 0o010) kept &= ~S_ISGID
+  return kept
+}
