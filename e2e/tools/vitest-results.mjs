@@ -6,7 +6,6 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { vitestResults } from './results.mjs'
 
-/** @implements {import('vitest/node').Reporter} */
 export default class ResultsReporter {
   /**
    * @param {ReadonlyArray<import('vitest/node').TestModule>} modules

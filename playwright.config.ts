@@ -1,0 +1,49 @@
+/**
+ * Browser tests: e2e/*.spec.ts in Chromium and in Firefox, against what is built (global-setup.mjs builds it if a source is newer).
+ * Each run has its own server on free ports, so that several runs can go on at once. Tests reach it by `baseURL`, which is
+ * cross-origin isolated, and by `plainOrigin()` of e2e/origins.mjs, which is not.
+ */
+import { defineConfig } from '@playwright/test'
+import { type BrowserName, provideBrowser, useOptions } from './e2e/browser.mjs'
+import { choosePorts, isolatedOrigin, plainOrigin } from './e2e/origins.mjs'
+
+await choosePorts()
+
+/** The projects asked for on the command line, so that one who asks for one browser needs one browser. */
+function namesAskedFor(): BrowserName[] {
+  const all: BrowserName[] = ['chromium', 'firefox']
+  const given = process.argv.flatMap((arg, i, args) =>
+    arg.startsWith('--project=') ? [arg.slice('--project='.length)] : arg === '--project' ? [args[i + 1] ?? ''] : [],
+  )
+  return given.length > 0 && process.env.TEST_WORKER_INDEX === undefined
+    ? all.filter((name) => given.includes(name))
+    : all
+}
+
+/** Found (or installed) once, in the runner; the processes that it forks find the path in their environment. */
+function projectFor(name: BrowserName) {
+  const variable = name === 'chromium' ? 'RUNTAB_CHROMIUM' : 'RUNTAB_FIREFOX'
+  const found = provideBrowser(name)
+  process.env[variable] = found.path
+  return { name, use: useOptions(found) }
+}
+
+export default defineConfig({
+  testDir: 'e2e',
+  testMatch: '**/*.spec.ts',
+  outputDir: 'test-results/playwright',
+  globalSetup: './e2e/global-setup.mjs',
+  reporter: [['list'], ['json', { outputFile: 'test-results/playwright.json' }]],
+  workers: process.env.CI ? 1 : 2,
+  retries: 0,
+  forbidOnly: process.env.CI !== undefined,
+  timeout: 180_000, // a compiler is downloaded, compiled and run in there
+  expect: { timeout: 30_000 },
+  use: { baseURL: isolatedOrigin(), trace: 'off' },
+  projects: namesAskedFor().map(projectFor),
+  webServer: {
+    command: `"${process.execPath}" e2e/server.mjs ${new URL(isolatedOrigin()).port} ${new URL(plainOrigin()).port}`,
+    url: `${isolatedOrigin()}/pages/library.html`,
+    reuseExistingServer: false,
+  },
+})
