@@ -1,0 +1,169 @@
+/**
+ * The package as others get it: packed, installed from the tarball into an empty folder, and used there with nothing configured:
+ * by a Vite app in dev and built, by a page with a plain module script, and by the type checker.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import type { Server } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, type Page, test } from '@playwright/test'
+import { isolation, listen, staticServer } from './server.mjs'
+import { root } from './tools/run.mjs'
+
+/** What each of the pages runs; it says so in its title. */
+const program = `
+const container = await (await Sandbox.boot()).create('demo', {
+  ociVersion: '1.2.0',
+  root: { path: '/' },
+  process: { cwd: '/', args: ['true'] },
+  mounts: [{ destination: '/tmp', type: 'tmpfs' }],
+})
+await container.fs.writeFile('/tmp/x', 'hi')
+const said: string = await container.fs.readFile('/tmp/x', 'utf8')
+document.title = 'read back: ' + said
+`
+const page = (script: string) =>
+  `<!doctype html><html lang="en"><head><title>starting</title><link rel="icon" href="data:,"></head><body>${script}</body></html>`
+const handler = "addEventListener('unhandledrejection', (event) => { document.title = String(event.reason) })\n"
+
+let app: string
+let servers: Server[]
+let children: ChildProcess[]
+
+const npm = (cwd: string, ...args: string[]) =>
+  execFileSync('npm', args, {
+    cwd,
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+const vite = (...args: string[]) => [join(app, 'node_modules/vite/bin/vite.js'), ...args]
+
+test.beforeAll(() => {
+  test.setTimeout(300_000)
+  app = mkdtempSync(join(tmpdir(), 'runtab-app-'))
+  const [packed] = JSON.parse(npm(root, 'pack', '--json', '--ignore-scripts', '--pack-destination', app))
+  const { version } = JSON.parse(readFileSync(join(root, 'node_modules/vite/package.json'), 'utf8'))
+  const manifest = {
+    private: true,
+    type: 'module',
+    dependencies: { runtab: `file:./${packed.filename}` },
+    devDependencies: { vite: version },
+  }
+  writeFileSync(join(app, 'package.json'), JSON.stringify(manifest))
+  npm(app, 'install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts')
+
+  mkdirSync(join(app, 'src'))
+  writeFileSync(join(app, 'src/main.ts'), `${handler}import { Sandbox } from 'runtab'\n${program}`)
+  writeFileSync(join(app, 'index.html'), page('<script type="module" src="/src/main.ts"></script>'))
+  const plain = `${handler}import { Sandbox } from './node_modules/runtab/dist/index.js'\n${program.replace(': string', '')}`
+  writeFileSync(join(app, 'plain.html'), page(`<script type="module">${plain}</script>`))
+})
+test.afterAll(() => rmSync(app, { recursive: true, force: true }))
+
+test.beforeEach(() => {
+  servers = []
+  children = []
+})
+test.afterEach(async () => {
+  for (const child of children) {
+    const gone = new Promise((resolve) => child.once('exit', resolve))
+    if (child.kill()) await gone
+  }
+  for (const server of servers) {
+    server.closeAllConnections()
+    server.close()
+  }
+})
+
+async function serve(folder: string, headers: Record<string, string>): Promise<string> {
+  const server = staticServer([['/', folder]], headers)
+  servers.push(server)
+  return listen(server)
+}
+
+/** Starts Vite's dev server in the app and gives its address. */
+function serveInDev(): Promise<string> {
+  const child = spawn(process.execPath, vite('--host', '127.0.0.1', '--port', '0'), {
+    cwd: app,
+    env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  children.push(child)
+  return new Promise((resolve, reject) => {
+    let said = ''
+    const listen = (chunk: Buffer) => {
+      said += chunk
+      const address = /http:\/\/127\.0\.0\.1:\d+/.exec(said)
+      if (address) resolve(address[0])
+    }
+    child.stdout?.on('data', listen)
+    child.stderr?.on('data', listen)
+    child.once('exit', (code) => reject(new Error(`vite exited ${code}\n${said}`)))
+  })
+}
+
+async function bootsAt(address: string, on: Page) {
+  await on.goto(address)
+  await expect(on).not.toHaveTitle('starting')
+  await expect(on).toHaveTitle('read back: hi')
+}
+
+test('the package holds every file that it exports, its licence, and neither playground nor tests', () => {
+  const folder = join(app, 'node_modules/runtab')
+  const { exports } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  const targets = Object.values<string | Record<string, string>>(exports).flatMap((target) =>
+    typeof target === 'string' ? [target] : Object.values(target),
+  )
+  expect(targets.length).toBeGreaterThan(3)
+  expect(targets.filter((target) => !existsSync(join(folder, target)))).toEqual([])
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  expect(files).toContain('LICENSE')
+  expect(files.filter((file) => /playground|\.test\.|^(src|e2e|worker|web)\b/.test(file))).toEqual([])
+})
+
+test('a sandbox boots in a Vite app in dev', async ({ page }) => {
+  await bootsAt(await serveInDev(), page)
+})
+
+test('a sandbox boots in a Vite app that was built', async ({ page }) => {
+  execFileSync(process.execPath, vite('build'), { cwd: app, stdio: 'pipe' })
+  await bootsAt(await serve(join(app, 'dist'), {}), page)
+})
+
+for (const [kind, headers] of [
+  ['an isolated page', isolation],
+  ['a page that is not isolated', {}],
+] as const) {
+  test(`a sandbox boots in ${kind} with a plain module script`, async ({ page }) => {
+    await bootsAt(`${await serve(app, headers)}/plain.html`, page)
+  })
+}
+
+test('its types are found, and correct, under moduleResolution bundler', () => {
+  const compilerOptions = {
+    target: 'ES2022',
+    module: 'ESNext',
+    moduleResolution: 'bundler',
+    lib: ['ES2023', 'ESNext.Disposable', 'DOM', 'DOM.Iterable', 'DOM.AsyncIterable'],
+    types: [],
+    strict: true,
+    noEmit: true,
+    skipLibCheck: false,
+  }
+  const right = join(app, 'tsconfig.json')
+  writeFileSync(right, JSON.stringify({ compilerOptions, include: ['src'] }))
+  const check = () =>
+    execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', right], {
+      encoding: 'utf8',
+      stdio: 'pipe',
+    })
+  expect(check()).toBe('')
+
+  // Were they `any`, this would pass too.
+  const wrong = join(app, 'src/wrong.ts')
+  writeFileSync(wrong, "import { Sandbox } from 'runtab'\nexport const sandbox: number = await Sandbox.boot()\n")
+  expect(check).toThrow(/Command failed/)
+  rmSync(wrong)
+})
