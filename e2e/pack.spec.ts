@@ -2,7 +2,7 @@
  * The package as others get it: packed, installed from the tarball into an empty folder, and used there with nothing configured:
  * by a Vite app in dev and built, by a page with a plain module script, and by the type checker.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { expect, type Page, test } from '@playwright/test'
 import { isolation, listen, staticServer } from './server.mjs'
 import { root } from './tools/run.mjs'
+import { startVite } from './vite-dev.mjs'
 
 /** What each of the pages runs; it says so in its title. */
 const program = `
@@ -29,7 +30,6 @@ const handler = "addEventListener('unhandledrejection', (event) => { document.ti
 
 let app: string
 let servers: Server[]
-let children: ChildProcess[]
 
 const npm = (cwd: string, ...args: string[]) =>
   execFileSync('npm', args, {
@@ -64,13 +64,8 @@ test.afterAll(() => rmSync(app, { recursive: true, force: true }))
 
 test.beforeEach(() => {
   servers = []
-  children = []
 })
-test.afterEach(async () => {
-  for (const child of children) {
-    const gone = new Promise((resolve) => child.once('exit', resolve))
-    if (child.kill()) await gone
-  }
+test.afterEach(() => {
   for (const server of servers) {
     server.closeAllConnections()
     server.close()
@@ -81,27 +76,6 @@ async function serve(folder: string, headers: Record<string, string>): Promise<s
   const server = staticServer([['/', folder]], headers)
   servers.push(server)
   return listen(server)
-}
-
-/** Starts Vite's dev server in the app and gives its address. */
-function serveInDev(): Promise<string> {
-  const child = spawn(process.execPath, vite('--host', '127.0.0.1', '--port', '0'), {
-    cwd: app,
-    env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  children.push(child)
-  return new Promise((resolve, reject) => {
-    let said = ''
-    const listen = (chunk: Buffer) => {
-      said += chunk
-      const address = /http:\/\/127\.0\.0\.1:\d+/.exec(said)
-      if (address) resolve(address[0])
-    }
-    child.stdout?.on('data', listen)
-    child.stderr?.on('data', listen)
-    child.once('exit', (code) => reject(new Error(`vite exited ${code}\n${said}`)))
-  })
 }
 
 async function bootsAt(address: string, on: Page) {
@@ -124,7 +98,12 @@ test('the package holds every file that it exports, its licence, and neither pla
 })
 
 test('a sandbox boots in a Vite app in dev', async ({ page }) => {
-  await bootsAt(await serveInDev(), page)
+  const { origin, stop } = await startVite(app)
+  try {
+    await bootsAt(origin, page)
+  } finally {
+    await stop()
+  }
 })
 
 test('a sandbox boots in a Vite app that was built', async ({ page }) => {

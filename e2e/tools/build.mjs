@@ -21,11 +21,7 @@ async function build() {
     for (const { subpath, source } of missing)
       console.error(`left out: package.json exports ${subpath}, but there is no ${source}`)
     // The library first: it empties dist.
-    return (
-      run('vite', 'build', '--mode', 'lib') &&
-      run('tsc', '-p', 'tsconfig.build.json') &&
-      run('vite', 'build')
-    )
+    return run('vite', 'build', '--mode', 'lib') && run('tsc', '-p', 'tsconfig.build.json') && run('vite', 'build')
   })
 }
 
