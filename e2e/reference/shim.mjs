@@ -14,6 +14,7 @@ export async function runShim(module, { args = [], env = {}, stdin = new Uint8Ar
     ['guest', ...args],
     Object.entries(env).map(([name, value]) => `${name}=${value}`),
     [new OpenFile(new File(stdin)), out.fd, err.fd, new PreopenDirectory('/', files)],
+    { debug: false }, // it prints each call by default, which would measure the console
   )
   const instance = await WebAssembly.instantiate(module, { wasi_snapshot_preview1: wasi.wasiImport })
   const exitCode = wasi.start(/** @type {any} */ (instance))
