@@ -101,7 +101,7 @@ export function provideBrowser(name, host = machine) {
     }
     host.say(`That did not work; trying: apt-get update && apt-get install -y ${packages[name]}`)
     host.run('apt-get', ['update'])
-    host.run('apt-get', ['install', '-y', '--no-install-recommends', packages[name]])
+    host.run('apt-get', ['install', '-y', packages[name]])
     const packaged = findBrowser(name, host)
     if (packaged) return packaged
   }

@@ -120,7 +120,7 @@ describe('where there is no browser', () => {
     ['chromium', 'chromium', '/usr/bin/chromium'],
     ['firefox', 'firefox-esr', '/usr/bin/firefox-esr'],
   ])('root gets %s by apt when Playwright cannot', (name, pkg, path) => {
-    const install = `apt-get install -y --no-install-recommends ${pkg}`
+    const install = `apt-get install -y ${pkg}`
     const { host, commands } = hostWith(['/usr/bin/apt-get'], { root: true, brings: { [install]: [path] } })
     expect(provideBrowser(name, host)).toEqual({ name, path, origin: 'system' })
     expect(commands).toEqual([`npx playwright install ${name}`, 'apt-get update', install])
