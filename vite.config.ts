@@ -68,7 +68,12 @@ function playground(): UserConfig {
   return {
     plugins: [workerUrls('sources')],
     worker: { format: 'es', plugins: () => [workerUrls('sources')] },
-    server: { headers: isolation },
+    // Only what the playground is made of; e2e has pages of its own, and a build beside a running server would reload it.
+    server: {
+      headers: isolation,
+      watch: { ignored: ['**/dist/**', '**/e2e/**', '**/.cache/**', '**/test-results/**'] },
+    },
+    optimizeDeps: { entries: ['index.html'] },
     preview: { headers: isolation },
     build: { outDir: 'dist/playground', target: 'es2023', assetsInlineLimit: 0 },
   }

@@ -14,14 +14,11 @@ import { startVite } from './vite-dev.mjs'
 
 /** What each of the pages runs; it says so in its title. */
 const program = `
-const container = await (await Sandbox.boot()).create('demo', {
-  ociVersion: '1.2.0',
-  root: { path: '/' },
-  process: { cwd: '/', args: ['true'] },
-  mounts: [{ destination: '/tmp', type: 'tmpfs' }],
-})
+const sandbox = await Sandbox.boot()
+const container = await sandbox.create('demo', { mounts: [{ destination: '/tmp', type: 'tmpfs' }] })
 await container.fs.writeFile('/tmp/x', 'hi')
 const said: string = await container.fs.readFile('/tmp/x', 'utf8')
+await sandbox.shutdown()
 document.title = 'read back: ' + said
 `
 const page = (script: string) =>
