@@ -9,15 +9,18 @@ import { choosePorts, isolatedOrigin, plainOrigin } from './e2e/origins.mjs'
 
 await choosePorts()
 
-/** The projects asked for on the command line, so that one who asks for one browser needs one browser. */
+/**
+ * The projects asked for on the command line, so that one who asks for one browser needs one browser. The processes that the
+ * runner forks have another command line; they are told in the environment.
+ */
 function namesAskedFor(): BrowserName[] {
   const all: BrowserName[] = ['chromium', 'firefox']
   const given = process.argv.flatMap((arg, i, args) =>
     arg.startsWith('--project=') ? [arg.slice('--project='.length)] : arg === '--project' ? [args[i + 1] ?? ''] : [],
   )
-  return given.length > 0 && process.env.TEST_WORKER_INDEX === undefined
-    ? all.filter((name) => given.includes(name))
-    : all
+  process.env.RUNTAB_PROJECTS ??= given.length > 0 ? given.join(' ') : all.join(' ')
+  const asked = process.env.RUNTAB_PROJECTS.split(' ')
+  return all.filter((name) => asked.includes(name))
 }
 
 /** Found (or installed) once, in the runner; the processes that it forks find the path in their environment. */

@@ -3,23 +3,34 @@
  * by a Vite app in dev and built, by a page with a plain module script, and by the type checker.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import type { Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, type Page, test } from '@playwright/test'
+import { buildGuest } from './guests/build.mjs'
 import { isolation, listen, staticServer } from './server.mjs'
 import { root } from './tools/run.mjs'
 import { startVite } from './vite-dev.mjs'
 
-/** What each of the pages runs; it says so in its title. */
+/** What each of the pages does: boots a sandbox, runs a program in it, and shows in its title what that said. */
 const program = `
 const sandbox = await Sandbox.boot()
 const container = await sandbox.create('demo', { mounts: [{ destination: '/tmp', type: 'tmpfs' }] })
-await container.fs.writeFile('/tmp/x', 'hi')
-const said: string = await container.fs.readFile('/tmp/x', 'utf8')
+await container.fs.writeFile('/tmp/hello.wasm', new Uint8Array(await (await fetch('/hello.wasm')).arrayBuffer()))
+const hello = await container.exec({ args: ['/tmp/hello.wasm'] })
+const said: string = await hello.text()
 await sandbox.shutdown()
-document.title = 'read back: ' + said
+document.title = 'it says: ' + said.trim()
 `
 const page = (script: string) =>
   `<!doctype html><html lang="en"><head><title>starting</title><link rel="icon" href="data:,"></head><body>${script}</body></html>`
@@ -37,8 +48,9 @@ const npm = (cwd: string, ...args: string[]) =>
   })
 const vite = (...args: string[]) => [join(app, 'node_modules/vite/bin/vite.js'), ...args]
 
-test.beforeAll(() => {
+test.beforeAll(async () => {
   test.setTimeout(300_000)
+  const hello = await buildGuest('hello.c')
   app = mkdtempSync(join(tmpdir(), 'runtab-app-'))
   const [packed] = JSON.parse(npm(root, 'pack', '--json', '--ignore-scripts', '--pack-destination', app))
   const { version } = JSON.parse(readFileSync(join(root, 'node_modules/vite/package.json'), 'utf8'))
@@ -52,6 +64,8 @@ test.beforeAll(() => {
   npm(app, 'install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts')
 
   mkdirSync(join(app, 'src'))
+  mkdirSync(join(app, 'public'))
+  for (const folder of ['.', 'public']) copyFileSync(hello, join(app, folder, 'hello.wasm'))
   writeFileSync(join(app, 'src/main.ts'), `${handler}import { Sandbox } from 'runtab'\n${program}`)
   writeFileSync(join(app, 'index.html'), page('<script type="module" src="/src/main.ts"></script>'))
   const plain = `${handler}import { Sandbox } from './node_modules/runtab/dist/index.js'\n${program.replace(': string', '')}`
@@ -78,7 +92,7 @@ async function serve(folder: string, headers: Record<string, string>): Promise<s
 async function bootsAt(address: string, on: Page) {
   await on.goto(address)
   await expect(on).not.toHaveTitle('starting')
-  await expect(on).toHaveTitle('read back: hi')
+  await expect(on).toHaveTitle(/^it says: hello\b/)
 }
 
 test('the package holds every file that it exports, its licence, and neither playground nor tests', () => {
