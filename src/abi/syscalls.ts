@@ -98,4 +98,9 @@ export interface Syscalls {
    * of the monotonic clock; undefined: for ever) has passed. An unknown descriptor is POLLNVAL.
    */
   poll(requests: readonly PollRequest[], deadline: bigint | undefined): readonly number[]
+  /**
+   * Kernel side only: a call that threw WouldBlock before has now returned, failed, or been given up, and what was held
+   * for it is let go. Whoever catches WouldBlock calls it, once, after the last try.
+   */
+  settle?(): void
 }

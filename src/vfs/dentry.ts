@@ -19,6 +19,8 @@ export class Dentry {
   /** How many mounts have this dentry as their point. */
   mounts = 0
   dead = false
+  /** A file made without a name (O_TMPFILE): it may be linked though its link count is 0. */
+  linkable = false
 
   constructor(name: string, parent: Dentry | undefined, inode: Inode) {
     this.name = name

@@ -144,6 +144,8 @@ export interface FileInode extends InodeAttributes {
   /** The first offset from `offset` on that holds data (or is a hole), or undefined for none before the end. */
   nextData?(offset: number, attempt: Attempt): number | undefined
   nextHole?(offset: number, attempt: Attempt): number | undefined
+  /** Becomes the content of an immutable source without copying it. Only for a file that is empty. */
+  adopt?(source: PageSource): void
   /** The whole content as an immutable source, where the type has one: an overlay refers to it instead of copying. */
   immutableSource?(attempt: Attempt): PageSource | undefined
 }

@@ -5,8 +5,8 @@
  * point dentry), so a directory seen through a bind mount does not show what is mounted on it elsewhere. A second mount
  * on the same place has the first one's root as its point: a stack is a chain.
  *
- * Counted here (see docs/rationale.md, "What is counted?"): `Superblock.mounts` and `opens` (the filesystem is released
- * at 0 + 0), `Mount.users` (open descriptions, working directories: unmount is EBUSY), `Mount.writers` (turning read-only
+ * Counted here (see docs/rationale.md, "What is counted?"): `Superblock.views` and `opens` (the filesystem is released
+ * when there is neither), `Mount.users` (open descriptions, working directories: unmount is EBUSY), `Mount.writers` (turning read-only
  * is EBUSY).
  *
  * Invariants: `mount.parent.children.get(mount.point) === mount` while it is connected; `point.mounts` counts the mounts
@@ -21,7 +21,8 @@ import type { Filesystem } from './inode.ts'
 export class Superblock {
   readonly filesystem: Filesystem
   readonly root: Dentry
-  mounts = 0
+  /** The mounts that show it, in any namespace or none. */
+  readonly views = new Set<Mount>()
   opens = 0
   readonly #released: () => void
 
@@ -32,9 +33,19 @@ export class Superblock {
     this.#released = released
   }
 
-  drop(kind: 'mounts' | 'opens'): void {
-    this[kind]--
-    if (this.mounts !== 0 || this.opens !== 0) return
+  /** An open file of it was closed. */
+  closed(): void {
+    this.opens--
+    this.#releaseIfUnused()
+  }
+
+  /** A mount of it is gone for good. */
+  dropView(mount: Mount): void {
+    if (this.views.delete(mount)) this.#releaseIfUnused()
+  }
+
+  #releaseIfUnused(): void {
+    if (this.views.size > 0 || this.opens > 0) return
     this.filesystem.release?.()
     this.#released()
   }
@@ -70,7 +81,7 @@ export class Mount {
     this.root = root
     this.source = source
     this.flags = flags
-    superblock.mounts++
+    superblock.views.add(this)
   }
 
   /** Nothing can be changed through this mount. */
@@ -200,5 +211,5 @@ export function releaseTree(mount: Mount): void {
   const gone = [...subtree(mount)]
   disconnectMount(mount)
   for (const each of gone) if (each.parent) disconnectMount(each)
-  for (const each of gone) each.superblock.drop('mounts')
+  for (const each of gone) each.superblock.dropView(each)
 }

@@ -1,0 +1,94 @@
+/** tmpfs(5) mount options as text. */
+
+import { ErrnoError } from '../../abi/errno.ts'
+
+export interface TmpfsOptions {
+  /** Most bytes of file data, a multiple of 4096; undefined: no limit. */
+  readonly size?: number | undefined
+  /** Most inodes, the root included; undefined: no limit. */
+  readonly inodes?: number | undefined
+  readonly mode?: number
+  readonly uid?: number
+  readonly gid?: number
+}
+
+const PAGE = 4096
+const SUFFIXES = 'kmgtpe'
+
+/**
+ * Reads `size=1m,nr_inodes=1k,mode=755,uid=0,gid=0` (also nr_blocks, noswap). Of repeated keys the last one counts, size and
+ * nr_blocks being one. `memory` is what a percentage is of, in bytes.
+ * Errors: EINVAL with the option in the detail.
+ */
+export function parseTmpfsOptions(data: string, memory?: number): TmpfsOptions {
+  const options: { -readonly [K in keyof TmpfsOptions]: TmpfsOptions[K] } = {}
+  for (const part of data.split(',')) {
+    if (part === '') continue
+    const equals = part.indexOf('=')
+    const key = equals < 0 ? part : part.slice(0, equals)
+    const value = equals < 0 ? undefined : part.slice(equals + 1)
+    const fault = (rule: string) => new ErrnoError('EINVAL', undefined, `tmpfs option "${part}": ${rule}`)
+    const integer = (radix: 8 | 10) => {
+      const digits = radix === 8 ? /^[0-7]+$/ : /^\d+$/
+      const number = value !== undefined && digits.test(value) ? Number.parseInt(value, radix) : Number.NaN
+      if (!(number < 2 ** 32)) throw fault(radix === 8 ? 'wants an octal number' : 'wants a number below 2^32')
+      return number
+    }
+    switch (key) {
+      case 'size':
+      case 'nr_blocks': {
+        const bytes = key === 'size' ? parseSize(value, memory) : scale(parseSize(value), PAGE)
+        if (bytes === undefined)
+          throw fault('wants a number with at most one of k m g t p e behind it, or for size a %')
+        options.size = bytes === 0 ? undefined : Math.ceil(bytes / PAGE) * PAGE
+        break
+      }
+      case 'nr_inodes': {
+        const count = parseSize(value)
+        if (count === undefined) throw fault('wants a number with at most one of k m g t p e behind it')
+        options.inodes = count === 0 ? undefined : count
+        break
+      }
+      case 'mode':
+        options.mode = integer(8) & 0o7777
+        break
+      case 'uid':
+        options.uid = integer(10)
+        break
+      case 'gid':
+        options.gid = integer(10)
+        break
+      case 'noswap':
+        if (value !== undefined) throw fault('takes no value')
+        break
+      default:
+        throw fault('unknown; tmpfs knows size, nr_blocks, nr_inodes, mode, uid, gid, noswap')
+    }
+  }
+  return options
+}
+
+const scale = (count: number | undefined, by: number) => (count === undefined ? undefined : count * by)
+
+/** Bytes of `64m`, `1G`, `4096`, and of `50%` if there is a whole to take it of; undefined if it is none of these. */
+function parseSize(text: string | undefined, whole?: number): number | undefined {
+  const match = /^(\d+)([kmgtpe%]?)$/i.exec(text ?? '')
+  if (!match) return undefined
+  const number = Number(match[1])
+  const suffix = match[2]!.toLowerCase()
+  if (suffix === '%') return whole === undefined ? undefined : Math.floor((number / 100) * whole)
+  const bytes = number * 1024 ** (suffix === '' ? 0 : SUFFIXES.indexOf(suffix) + 1)
+  // The kernel's counters are 64-bit; what overflows them is malformed, what we can't count exactly has no limit in effect.
+  return bytes >= 2 ** 64 ? undefined : bytes
+}
+
+/** The options as /proc/mounts prints them: only those given, size in KiB. */
+export function formatTmpfsOptions(options: TmpfsOptions): string {
+  const parts: string[] = []
+  if (options.size !== undefined) parts.push(`size=${options.size / 1024}k`)
+  if (options.inodes !== undefined) parts.push(`nr_inodes=${options.inodes}`)
+  if (options.mode !== undefined) parts.push(`mode=${options.mode.toString(8)}`)
+  if (options.uid !== undefined) parts.push(`uid=${options.uid}`)
+  if (options.gid !== undefined) parts.push(`gid=${options.gid}`)
+  return parts.join(',')
+}

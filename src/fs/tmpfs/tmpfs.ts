@@ -1,0 +1,116 @@
+/**
+ * tmpfs(5): a filesystem in memory, with limits on its bytes and inodes.
+ *
+ * Invariant: `usedBlocks` and `usedInodes` are the sum of what its inodes are charged with, and back at 0 and 1 (the root)
+ * when all files are removed and closed.
+ */
+
+import { ErrnoError } from '../../abi/errno.ts'
+import type { FilesystemType, MountRequest } from '../../vfs/filesystem.ts'
+import type { Filesystem, FilesystemUsage, Inode, NewInode } from '../../vfs/inode.ts'
+import { BLOCK_SIZE, type BlockQuota } from '../../vfs/pages.ts'
+import { makeTmpfsInode } from './inodes.ts'
+import { formatTmpfsOptions, parseTmpfsOptions, type TmpfsOptions } from './options.ts'
+
+/** What statfs tells where there is no limit: so large that programs see a disk, and finite. */
+const UNLIMITED_BLOCKS = 2 ** 38
+const TMPFS_MAGIC = 0x01021994
+
+export interface TmpfsSetup extends TmpfsOptions {
+  readonly dev: number
+  /** Time of the root's creation, nanoseconds. */
+  readonly now: bigint
+  /** A root that is no directory is for binding a file over a file. */
+  readonly rootKind?: 'directory' | 'file' | 'symlink'
+  readonly rootTarget?: string
+  /** Name shown as the type; `tmpfs` if left out. */
+  readonly type?: string
+  readonly nameMax?: number
+}
+
+export class Tmpfs implements Filesystem, BlockQuota {
+  readonly type: string
+  readonly dev: number
+  readonly readonly = false
+  readonly root: Inode
+  readonly options: string
+  readonly nameMax: number
+  readonly #maxBlocks: number | undefined
+  readonly #maxInodes: number | undefined
+  #usedBlocks = 0
+  #usedInodes = 0
+  #lastIno = 0
+
+  constructor(setup: TmpfsSetup) {
+    this.type = setup.type ?? 'tmpfs'
+    this.dev = setup.dev
+    this.nameMax = setup.nameMax ?? 255
+    this.options = formatTmpfsOptions(setup)
+    this.#maxBlocks = setup.size === undefined ? undefined : Math.ceil(setup.size / BLOCK_SIZE)
+    this.#maxInodes = setup.inodes
+    const kind = setup.rootKind ?? 'directory'
+    const root: NewInode = {
+      kind,
+      mode: setup.mode ?? (kind === 'directory' ? 0o1777 : 0o777),
+      uid: setup.uid ?? 0,
+      gid: setup.gid ?? 0,
+      now: setup.now,
+      ...(setup.rootTarget === undefined ? {} : { target: setup.rootTarget }),
+    }
+    this.root = makeTmpfsInode(this, root)
+  }
+
+  take(blocks: number): boolean {
+    if (this.#maxBlocks !== undefined && this.#usedBlocks + blocks > this.#maxBlocks) return false
+    this.#usedBlocks += blocks
+    return true
+  }
+
+  give(blocks: number): void {
+    this.#usedBlocks -= blocks
+  }
+
+  /** A number for a new inode, charged. Errors: ENOSPC. */
+  takeInode(): number {
+    if (this.#maxInodes !== undefined && this.#usedInodes >= this.#maxInodes) throw new ErrnoError('ENOSPC')
+    this.#usedInodes++
+    return ++this.#lastIno
+  }
+
+  giveInode(): void {
+    this.#usedInodes--
+  }
+
+  usage(): FilesystemUsage {
+    const blocks = this.#maxBlocks ?? UNLIMITED_BLOCKS
+    const files = this.#maxInodes ?? 0
+    return {
+      type: TMPFS_MAGIC,
+      blockSize: BLOCK_SIZE,
+      blocks,
+      blocksFree: blocks - this.#usedBlocks,
+      files,
+      filesFree: files && files - this.#usedInodes,
+    }
+  }
+}
+
+/** What the kernel may ask of a tmpfs that its options can't say. */
+export type TmpfsInternal = Pick<TmpfsSetup, 'rootKind' | 'rootTarget' | 'type' | 'nameMax'>
+
+export const tmpfsType: FilesystemType = {
+  name: 'tmpfs',
+  userMountable: true,
+  userListable: true,
+  mount(request: MountRequest): Filesystem {
+    const options = parseTmpfsOptions(request.data)
+    return new Tmpfs({
+      uid: request.uid,
+      gid: request.gid,
+      ...options,
+      ...(request.internal as TmpfsInternal | undefined),
+      dev: request.dev,
+      now: request.clock.coarse(),
+    })
+  },
+}

@@ -1,0 +1,72 @@
+/**
+ * A process's descriptors: small numbers that refer to open files.
+ *
+ * Invariants: a new descriptor gets the smallest free number. Each descriptor holds one reference to its description.
+ */
+
+import { ErrnoError } from '../abi/errno.ts'
+import type { FileDescription } from '../vfs/description.ts'
+
+/** RLIMIT_NOFILE where a process's limits say nothing. */
+export const DEFAULT_OPEN_FILES = 1024
+
+export class DescriptorTable {
+  readonly #files: (FileDescription | undefined)[] = []
+  readonly #limit: number
+  /** No number below it is free. */
+  #lowest = 0
+
+  constructor(limit = DEFAULT_OPEN_FILES) {
+    this.#limit = limit
+  }
+
+  /** Errors: EBADF. */
+  get(fd: number): FileDescription {
+    const file = this.#files[fd]
+    if (file === undefined) throw new ErrnoError('EBADF')
+    return file
+  }
+
+  /** Errors: EMFILE, before a file is opened that could not be kept. */
+  requireRoom(): void {
+    let free = this.#lowest
+    while (this.#files[free] !== undefined) free++
+    this.#lowest = free
+    if (free >= this.#limit) throw new ErrnoError('EMFILE')
+  }
+
+  /** Gives the file the smallest free number; the caller's reference becomes the descriptor's. Errors: EMFILE. */
+  add(file: FileDescription): number {
+    this.requireRoom()
+    this.#files[this.#lowest] = file
+    return this.#lowest++
+  }
+
+  /** Errors: EBADF. */
+  close(fd: number): void {
+    const file = this.get(fd)
+    this.#files[fd] = undefined
+    if (fd < this.#lowest) this.#lowest = fd
+    file.release()
+  }
+
+  /** Moves `from` onto `to`, which is closed first. Errors: EBADF if either is not open. */
+  renumber(from: number, to: number): void {
+    const file = this.get(from)
+    const old = this.get(to)
+    if (from === to) return
+    this.#files[to] = file
+    this.#files[from] = undefined
+    if (from < this.#lowest) this.#lowest = from
+    old.release()
+  }
+
+  /** Open descriptors, lowest first. */
+  *open(): Generator<[fd: number, file: FileDescription]> {
+    for (const [fd, file] of this.#files.entries()) if (file) yield [fd, file]
+  }
+
+  closeAll(): void {
+    for (const [fd] of this.open()) this.close(fd)
+  }
+}

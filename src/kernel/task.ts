@@ -1,0 +1,293 @@
+/**
+ * A task: the kernel's side of one thread of a guest, and the host's own hand in a container's files.
+ * It implements the system calls against the virtual filesystem, on behalf of its credentials, root and working directory.
+ *
+ * Invariant: the working directory's mount counts the task as a user until the task is released.
+ */
+
+import { ErrnoError } from '../abi/errno.ts'
+import {
+  AT_EACCESS,
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_REMOVEDIR,
+  AT_SYMLINK_FOLLOW,
+  AT_SYMLINK_NOFOLLOW,
+  O_APPEND,
+  O_DIRECT,
+  O_NOATIME,
+  O_NONBLOCK,
+  O_SYNC,
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLNVAL,
+  POLLOUT,
+} from '../abi/linux.ts'
+import type { Clock } from '../abi/platform.ts'
+import type { DirectoryEntry, FileKind, PollRequest, Stat, Syscalls } from '../abi/syscalls.ts'
+import { changeMode, changeOwner, changeTimes, checkAccess, readLink, statOf, truncateAt } from '../vfs/attributes.ts'
+import type { Context, Credentials, DeviceTable } from '../vfs/context.ts'
+import type { FileDescription } from '../vfs/description.ts'
+import { allocate, listDirectory, read, seek, truncateFile, write } from '../vfs/io.ts'
+import { VirtualDentry } from '../vfs/mount.ts'
+import { linkTo, makeDirectory, makeNode, makeSymlink, removeDirectory, rename, unlink } from '../vfs/names.ts'
+import { openAt } from '../vfs/open.ts'
+import { resolve } from '../vfs/path-walk.ts'
+import type { Vfs } from '../vfs/vfs.ts'
+import { Attempt, type WaitQueue, WouldBlock } from '../vfs/waiting.ts'
+import { DescriptorTable } from './descriptors.ts'
+
+/** Flags that F_SETFL may change: fcntl(2), and O_SYNC, which WASI lets a guest set. */
+const SETTABLE_FLAGS = O_APPEND | O_NONBLOCK | O_NOATIME | O_DIRECT | O_SYNC
+
+export interface TaskOptions {
+  readonly vfs: Vfs
+  readonly credentials: Credentials
+  readonly root: VirtualDentry
+  readonly cwd?: VirtualDentry
+  readonly umask?: number
+  /** Paths must stay below the directory they start from: so for guests, not for the host. */
+  readonly confined?: boolean
+  readonly openFiles?: number | undefined
+}
+
+export class Task implements Syscalls, Context {
+  readonly clock: Clock
+  readonly devices: DeviceTable
+  readonly credentials: Credentials
+  readonly root: VirtualDentry
+  readonly confined: boolean
+  readonly attempt = new Attempt()
+  readonly descriptors: DescriptorTable
+  umask: number
+  readonly #vfs: Vfs
+  #cwd: VirtualDentry
+
+  constructor(options: TaskOptions) {
+    this.#vfs = options.vfs
+    this.clock = options.vfs.clock
+    this.devices = options.vfs.devices
+    this.credentials = options.credentials
+    this.root = options.root
+    this.#cwd = options.cwd ?? options.root
+    this.#cwd.mount.users++
+    this.umask = options.umask ?? 0o022
+    this.confined = options.confined ?? false
+    this.descriptors = new DescriptorTable(options.openFiles)
+  }
+
+  get cwd(): VirtualDentry {
+    return this.#cwd
+  }
+
+  /** Closes all descriptors and lets the working directory go. */
+  release(): void {
+    this.settle()
+    this.descriptors.closeAll()
+    this.#cwd.mount.users--
+  }
+
+  settle(): void {
+    this.attempt.end()
+  }
+
+  /** Where relative paths start. Errors: EBADF; ENOTDIR comes from the walk. */
+  #start(dirfd: number): VirtualDentry {
+    if (dirfd === AT_FDCWD) return this.#cwd
+    const { mount, dentry } = this.descriptors.get(dirfd)
+    return new VirtualDentry(mount, dentry)
+  }
+
+  /** The file that a path, or with AT_EMPTY_PATH the descriptor itself, denotes. */
+  #find(dirfd: number, path: string, flags: number): VirtualDentry {
+    const start = this.#start(dirfd)
+    if (path === '' && flags & AT_EMPTY_PATH) return start
+    return resolve(this, start, path, (flags & AT_SYMLINK_NOFOLLOW) === 0)
+  }
+
+  /** Errors: EBADF, also for a descriptor that only names a file (O_PATH). */
+  #file(fd: number): FileDescription {
+    const file = this.descriptors.get(fd)
+    if (file.isPath) throw new ErrnoError('EBADF')
+    return file
+  }
+
+  /** chdir(2). Errors: those of the walk, ENOTDIR, EACCES. */
+  chdir(path: string): void {
+    const place = resolve(this, this.#cwd, path, true)
+    checkAccess(this, place, 1, true)
+    if (place.dentry.inode.kind !== 'directory') throw new ErrnoError('ENOTDIR', path)
+    this.#cwd.mount.users--
+    this.#cwd = place
+    place.mount.users++
+  }
+
+  openat(dirfd: number, path: string, flags: number, mode: number): number {
+    const start = this.#start(dirfd)
+    this.descriptors.requireRoom()
+    return this.descriptors.add(openAt(this, start, path, flags, mode & ~this.umask))
+  }
+
+  close(fd: number): void {
+    this.descriptors.close(fd)
+  }
+
+  readv(fd: number, memory: Uint8Array, ranges: readonly number[]): number {
+    return read(this, this.descriptors.get(fd), memory, ranges)
+  }
+
+  preadv(fd: number, memory: Uint8Array, ranges: readonly number[], offset: number): number {
+    return read(this, this.descriptors.get(fd), memory, ranges, notNegative(offset))
+  }
+
+  writev(fd: number, memory: Uint8Array, ranges: readonly number[]): number {
+    return write(this, this.descriptors.get(fd), memory, ranges)
+  }
+
+  pwritev(fd: number, memory: Uint8Array, ranges: readonly number[], offset: number): number {
+    return write(this, this.descriptors.get(fd), memory, ranges, notNegative(offset))
+  }
+
+  lseek(fd: number, offset: number, whence: number): number {
+    return seek(this, this.descriptors.get(fd), offset, whence)
+  }
+
+  fstat(fd: number): Stat {
+    return statOf(this.descriptors.get(fd).inode)
+  }
+
+  fstatat(dirfd: number, path: string, flags: number): Stat {
+    return statOf(this.#find(dirfd, path, flags).dentry.inode)
+  }
+
+  getdents(fd: number, cookie: number, bytes: number): readonly DirectoryEntry[] {
+    return listDirectory(this, this.#file(fd), cookie, bytes)
+  }
+
+  mkdirat(dirfd: number, path: string, mode: number): void {
+    makeDirectory(this, this.#start(dirfd), path, mode & ~this.umask)
+  }
+
+  /** mknod(2), for the host: no guest's call. */
+  mknodat(dirfd: number, path: string, kind: FileKind, mode: number, rdev = 0): void {
+    makeNode(this, this.#start(dirfd), path, kind, mode & ~this.umask, rdev)
+  }
+
+  unlinkat(dirfd: number, path: string, flags: number): void {
+    if (flags & ~AT_REMOVEDIR) throw new ErrnoError('EINVAL', path)
+    const remove = flags & AT_REMOVEDIR ? removeDirectory : unlink
+    remove(this, this.#start(dirfd), path)
+  }
+
+  renameat2(olddirfd: number, oldpath: string, newdirfd: number, newpath: string, flags: number): void {
+    rename(this, this.#start(olddirfd), oldpath, this.#start(newdirfd), newpath, flags)
+  }
+
+  linkat(olddirfd: number, oldpath: string, newdirfd: number, newpath: string, flags: number): void {
+    if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) throw new ErrnoError('EINVAL', oldpath)
+    const nofollow = flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW
+    const source = this.#find(olddirfd, oldpath, (flags & AT_EMPTY_PATH) | nofollow)
+    linkTo(this, source, this.#start(newdirfd), newpath)
+  }
+
+  symlinkat(target: string, dirfd: number, path: string): void {
+    makeSymlink(this, target, this.#start(dirfd), path)
+  }
+
+  readlinkat(dirfd: number, path: string): string {
+    return readLink(this, this.#find(dirfd, path, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+  }
+
+  ftruncate(fd: number, size: number): void {
+    const file = this.#file(fd)
+    if (size < 0 || !file.writable || file.stream) throw new ErrnoError('EINVAL')
+    truncateFile(this, file.inode, size)
+  }
+
+  /** truncate(2), for the host. */
+  truncate(path: string, size: number): void {
+    if (size < 0) throw new ErrnoError('EINVAL', path)
+    truncateAt(this, this.#find(AT_FDCWD, path, 0), size)
+  }
+
+  fallocate(fd: number, mode: number, offset: number, length: number): void {
+    allocate(this, this.#file(fd), mode, offset, length)
+  }
+
+  fsync(fd: number): void {
+    const { inode, stream } = this.#file(fd)
+    if (stream || inode.kind === 'fifo') throw new ErrnoError('EINVAL')
+    inode.filesystem.sync?.(this.attempt)
+  }
+
+  fdatasync(fd: number): void {
+    this.fsync(fd)
+  }
+
+  utimensat(dirfd: number, path: string, atime: bigint, mtime: bigint, flags: number): void {
+    if (path === '' && flags & AT_EMPTY_PATH) this.#file(dirfd)
+    changeTimes(this, this.#find(dirfd, path, flags), atime, mtime)
+  }
+
+  fchmodat(dirfd: number, path: string, mode: number, flags: number): void {
+    if (path === '' && flags & AT_EMPTY_PATH) this.#file(dirfd)
+    changeMode(this, this.#find(dirfd, path, flags), mode & 0o7777)
+  }
+
+  fchownat(dirfd: number, path: string, uid: number, gid: number, flags: number): void {
+    changeOwner(this, this.#find(dirfd, path, flags), uid, gid)
+  }
+
+  faccessat(dirfd: number, path: string, mode: number, flags: number): void {
+    if (flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) throw new ErrnoError('EINVAL', path)
+    checkAccess(this, this.#find(dirfd, path, flags), mode, (flags & AT_EACCESS) !== 0)
+  }
+
+  getfl(fd: number): number {
+    return this.descriptors.get(fd).flags
+  }
+
+  setfl(fd: number, flags: number): void {
+    const file = this.#file(fd)
+    file.flags = (file.flags & ~SETTABLE_FLAGS) | (flags & SETTABLE_FLAGS)
+  }
+
+  renumber(from: number, to: number): void {
+    this.descriptors.renumber(from, to)
+  }
+
+  poll(requests: readonly PollRequest[], deadline: bigint | undefined): readonly number[] {
+    const queues: WaitQueue[] = []
+    let ready = false
+    const answers = requests.map(({ fd, events }) => {
+      const answer = this.#readiness(fd, events, queues)
+      if (answer !== 0) ready = true
+      return answer
+    })
+    if (ready || (deadline !== undefined && this.clock.monotonic() >= deadline)) return answers
+    throw new WouldBlock(queues, deadline)
+  }
+
+  #readiness(fd: number, events: number, queues: WaitQueue[]): number {
+    let file: FileDescription
+    try {
+      file = this.descriptors.get(fd)
+    } catch {
+      return POLLNVAL
+    }
+    if (!file.stream) return events & (POLLIN | POLLOUT)
+    queues.push(file.stream.queue)
+    return file.stream.poll() & (events | POLLERR | POLLHUP)
+  }
+
+  /** Makes everything on every live filesystem durable: sync(2). */
+  sync(): void {
+    this.#vfs.syncAll(this.attempt)
+  }
+}
+
+function notNegative(offset: number): number {
+  if (offset < 0) throw new ErrnoError('EINVAL')
+  return offset
+}

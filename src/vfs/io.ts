@@ -1,0 +1,252 @@
+/** Reading, writing, seeking, listing and resizing through a description. */
+
+import { ErrnoError } from '../abi/errno.ts'
+import {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  O_APPEND,
+  O_NOATIME,
+  O_NONBLOCK,
+  S_ISGID,
+  S_ISUID,
+  SEEK_CUR,
+  SEEK_DATA,
+  SEEK_END,
+  SEEK_HOLE,
+  SEEK_SET,
+} from '../abi/linux.ts'
+import type { DirectoryEntry } from '../abi/syscalls.ts'
+import { utf8Length } from '../abi/utf8.ts'
+import type { Context } from './context.ts'
+import type { FileDescription } from './description.ts'
+import { CTIME, type DirectoryInode, type FileInode, type Inode, MTIME } from './inode.ts'
+import { withoutSetId } from './permissions.ts'
+import { touchAccessTime } from './times.ts'
+
+/**
+ * readv(2), or preadv(2) with an `offset`. Gives the bytes read, 0 at the end.
+ * Errors: ESPIPE for an offset in a stream; EBADF if not open for reading; EISDIR; EINVAL for a file that can't be read.
+ */
+export function read(
+  context: Context,
+  file: FileDescription,
+  memory: Uint8Array,
+  ranges: readonly number[],
+  offset?: number,
+): number {
+  const { inode, stream } = file
+  if (stream) {
+    if (offset !== undefined) throw new ErrnoError('ESPIPE')
+    if (!file.readable) throw new ErrnoError('EBADF')
+    return readStream(context, file, memory, ranges)
+  }
+  if (!file.readable) throw new ErrnoError('EBADF')
+  if (inode.kind === 'directory') throw new ErrnoError('EISDIR')
+  if (inode.kind !== 'file') throw new ErrnoError('EINVAL')
+  const from = offset ?? file.offset
+  let done = 0
+  let asked = 0
+  for (let i = 0; i < ranges.length; i += 2) {
+    const length = ranges[i + 1]!
+    asked += length
+    const count = inode.read(memory, ranges[i]!, length, from + done, context.attempt)
+    done += count
+    if (count < length) break
+  }
+  if (offset === undefined) file.offset = from + done
+  if (asked > 0 && (file.flags & O_NOATIME) === 0) touchAccessTime(context, file.mount, inode)
+  return done
+}
+
+function readStream(context: Context, file: FileDescription, memory: Uint8Array, ranges: readonly number[]): number {
+  const stream = file.stream!
+  if (!stream.read) throw new ErrnoError('EINVAL')
+  const nonblocking = (file.flags & O_NONBLOCK) !== 0
+  for (let i = 0; i < ranges.length; i += 2) {
+    // A stream gives what it has: one range's worth, as read(2) may be short.
+    if (ranges[i + 1]! > 0) return stream.read(memory, ranges[i]!, ranges[i + 1]!, nonblocking, context.attempt)
+  }
+  return 0
+}
+
+/**
+ * writev(2), or pwritev(2) with an `offset`. Gives the bytes written, fewer where space ended.
+ * Errors: as read; ENOSPC, EFBIG, EPIPE.
+ */
+export function write(
+  context: Context,
+  file: FileDescription,
+  memory: Uint8Array,
+  ranges: readonly number[],
+  offset?: number,
+): number {
+  const { inode, stream } = file
+  if (stream) {
+    if (offset !== undefined) throw new ErrnoError('ESPIPE')
+    if (!file.writable) throw new ErrnoError('EBADF')
+    return writeStream(context, file, memory, ranges)
+  }
+  if (!file.writable) throw new ErrnoError('EBADF')
+  if (inode.kind !== 'file' || !inode.write) throw new ErrnoError('EINVAL')
+  // O_APPEND wins over an offset: pwrite(2), BUGS.
+  const from = file.flags & O_APPEND ? inode.size : (offset ?? file.offset)
+  let done = 0
+  for (let i = 0; i < ranges.length; i += 2) {
+    const length = ranges[i + 1]!
+    if (length === 0) continue
+    const count = writeRange(context, inode, memory, ranges[i]!, length, from + done, done > 0)
+    done += count
+    if (count < length) break
+  }
+  if (done > 0) written(context, inode)
+  if (offset === undefined) file.offset = from + done
+  return done
+}
+
+/** A later range that finds no space ends the call short instead of failing it. */
+function writeRange(
+  context: Context,
+  inode: FileInode,
+  memory: Uint8Array,
+  at: number,
+  length: number,
+  offset: number,
+  later: boolean,
+): number {
+  if (!later) return inode.write!(memory, at, length, offset, context.attempt)
+  try {
+    return inode.write!(memory, at, length, offset, context.attempt)
+  } catch (error) {
+    if (error instanceof ErrnoError && (error.code === 'ENOSPC' || error.code === 'EFBIG')) return 0
+    throw error
+  }
+}
+
+function writeStream(context: Context, file: FileDescription, memory: Uint8Array, ranges: readonly number[]): number {
+  const stream = file.stream!
+  if (!stream.write) throw new ErrnoError('EINVAL')
+  const nonblocking = (file.flags & O_NONBLOCK) !== 0
+  let done = 0
+  for (let i = 0; i < ranges.length; i += 2) {
+    const length = ranges[i + 1]!
+    if (length === 0) continue
+    if (done > 0 && (stream.poll() & 4) === 0) break
+    const count = stream.write(memory, ranges[i]!, length, nonblocking, context.attempt)
+    done += count
+    if (count < length) break
+  }
+  return done
+}
+
+/** After a change of content: mtime and ctime move, set-id bits go, whoever wrote (Linux's file_remove_privs spares root). */
+function written(context: Context, inode: Inode): void {
+  inode.touch(MTIME | CTIME, context.clock.coarse())
+  if (inode.mode & (S_ISUID | S_ISGID)) dropSetId(context, inode)
+}
+
+function dropSetId(context: Context, inode: Inode): void {
+  const kept = withoutSetId(inode.mode)
+  if (kept !== (inode.mode & 0o7777)) inode.setAttributes({ mode: kept }, context.attempt)
+}
+
+/**
+ * Sets a regular file's size, by path or descriptor: the timestamps move even if the size stays.
+ * Errors: EISDIR, EINVAL for other kinds, EFBIG.
+ */
+export function truncateFile(context: Context, inode: Inode, size: number): void {
+  if (inode.kind === 'directory') throw new ErrnoError('EISDIR')
+  if (inode.kind !== 'file' || !inode.truncate) throw new ErrnoError('EINVAL')
+  if (size < 0) throw new ErrnoError('EINVAL')
+  inode.truncate(size, context.attempt)
+  written(context, inode)
+}
+
+/** fallocate(2). Errors: EBADF, ESPIPE, ENODEV, EINVAL, EFBIG, EOPNOTSUPP, ENOSPC, EISDIR. */
+export function allocate(context: Context, file: FileDescription, mode: number, offset: number, length: number): void {
+  const { inode } = file
+  if (offset < 0 || length <= 0) throw new ErrnoError('EINVAL')
+  if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE) || mode === FALLOC_FL_PUNCH_HOLE) {
+    throw new ErrnoError('EOPNOTSUPP')
+  }
+  if (inode.kind === 'fifo') throw new ErrnoError('ESPIPE')
+  if (!file.writable) throw new ErrnoError('EBADF')
+  if (inode.kind !== 'file') throw new ErrnoError('ENODEV')
+  if (!inode.allocate) throw new ErrnoError('EOPNOTSUPP')
+  inode.allocate(mode, offset, length, context.attempt)
+  written(context, inode)
+}
+
+/** lseek(2). Errors: ESPIPE for a stream, EINVAL for a result below 0, ENXIO for no data or hole, EOVERFLOW past 2^53-1. */
+export function seek(context: Context, file: FileDescription, offset: number, whence: number): number {
+  const { inode } = file
+  if (file.isPath) throw new ErrnoError('EBADF')
+  if (file.stream) throw new ErrnoError('ESPIPE')
+  let target: number
+  if (whence === SEEK_SET) target = offset
+  else if (whence === SEEK_CUR) target = file.offset + offset
+  else if (inode.kind === 'file' && whence === SEEK_END) target = inode.size + offset
+  else if (inode.kind === 'file' && (whence === SEEK_DATA || whence === SEEK_HOLE)) {
+    target = seekContent(context, inode, offset, whence === SEEK_DATA)
+  } else throw new ErrnoError('EINVAL')
+  if (target < 0) throw new ErrnoError('EINVAL')
+  if (target > Number.MAX_SAFE_INTEGER) throw new ErrnoError('EOVERFLOW')
+  file.offset = target
+  return target
+}
+
+function seekContent(context: Context, inode: FileInode, offset: number, data: boolean): number {
+  if (offset < 0 || offset >= inode.size) throw new ErrnoError('ENXIO')
+  const next = data ? inode.nextData : inode.nextHole
+  // A type that knows no holes is all data, with the hole at its end: lseek(2).
+  if (!next) return data ? offset : inode.size
+  const found = next.call(inode, offset, context.attempt)
+  if (found === undefined) throw new ErrnoError('ENXIO')
+  return found
+}
+
+/** Bytes that an entry takes in a listing besides its name: the size of WASI's dirent, near to that of getdents64. */
+const ENTRY_BYTES = 24
+
+/**
+ * Entries behind `cookie`, until they fill `bytes` or the directory ends: getdents(2) with the position as an argument.
+ * `.` has cookie 1 and `..` cookie 2; others keep theirs for life.
+ * Errors: EBADF, ENOTDIR; ENOENT in a directory that was removed.
+ */
+export function listDirectory(
+  context: Context,
+  file: FileDescription,
+  cookie: number,
+  bytes: number,
+): DirectoryEntry[] {
+  const { inode, dentry, mount } = file
+  if (!file.readable) throw new ErrnoError('EBADF')
+  if (inode.kind !== 'directory') throw new ErrnoError('ENOTDIR')
+  if (dentry.dead) throw new ErrnoError('ENOENT')
+  const found: DirectoryEntry[] = []
+  let room = bytes
+  const take = (entry: DirectoryEntry) => {
+    found.push(entry)
+    room -= ENTRY_BYTES + utf8Length(entry.name)
+  }
+  if (cookie < 1) take({ name: '.', ino: inode.ino, kind: 'directory', cookie: 1 })
+  if (cookie < 2 && room > 0) {
+    const parent = dentry.parent?.inode ?? inode
+    take({ name: '..', ino: parent.ino, kind: 'directory', cookie: 2 })
+  }
+  if (room > 0) listEntries(inode, Math.max(cookie, 2), context, () => room > 0, take)
+  touchAccessTime(context, mount, inode)
+  return found
+}
+
+function listEntries(
+  inode: DirectoryInode,
+  after: number,
+  context: Context,
+  hasRoom: () => boolean,
+  take: (entry: DirectoryEntry) => void,
+): void {
+  for (const entry of inode.entries(after, context.attempt)) {
+    take(entry)
+    if (!hasRoom()) return
+  }
+}

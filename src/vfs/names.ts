@@ -1,0 +1,228 @@
+/**
+ * Making, removing and moving names: mkdir(2), mknod(2), symlink(2), link(2), unlink(2), rmdir(2), rename(2).
+ * All checks, in Linux's order, then the act. `path` arguments start from `start` unless they are absolute.
+ */
+
+import { ErrnoError } from '../abi/errno.ts'
+import { R_OK, RENAME_EXCHANGE, RENAME_NOREPLACE, S_ISGID, S_ISUID, W_OK, X_OK } from '../abi/linux.ts'
+import type { Context } from './context.ts'
+import { Dentry } from './dentry.ts'
+import { CTIME, type DirectoryInode, type Inode, MTIME, type NewInode } from './inode.ts'
+import { type Mount, releaseTree, type VirtualDentry } from './mount.ts'
+import { createFile, requireCreate } from './open.ts'
+import { PathWalk } from './path-walk.ts'
+import { isOwner, mayAccess, requireAccess, requireDelete } from './permissions.ts'
+
+const LINK_MAX = 0x7fffffff
+
+/** Errors: those of the walk; EEXIST, EROFS, ENOENT in a removed directory, EACCES, ENOSPC. */
+export function makeDirectory(context: Context, start: VirtualDentry, path: string, mode: number): void {
+  const walk = toFreeName(context, start, path, true)
+  createFile(walk, 'directory', mode & 0o1777)
+}
+
+/** Makes a regular file, FIFO, socket or device node. Errors: as makeDirectory. */
+export function makeNode(
+  context: Context,
+  start: VirtualDentry,
+  path: string,
+  kind: NewInode['kind'],
+  mode: number,
+  rdev = 0,
+): void {
+  const walk = toFreeName(context, start, path, false)
+  createFile(walk, kind, mode, { rdev })
+}
+
+/** Errors: ENOENT for an empty target or with slashes behind the name; else as makeDirectory. */
+export function makeSymlink(context: Context, target: string, start: VirtualDentry, path: string): void {
+  if (target === '') throw new ErrnoError('ENOENT', target)
+  if (target.includes('\0')) throw new ErrnoError('EINVAL', target)
+  const walk = toFreeName(context, start, path, false)
+  createFile(walk, 'symlink', 0o777, { target })
+}
+
+/** Walks to a name that must be free. Errors: EEXIST; ENOENT for `name/` unless a directory is made. */
+function toFreeName(context: Context, start: VirtualDentry, path: string, directory: boolean): PathWalk {
+  const walk = new PathWalk(context, start, path)
+  walk.toParent()
+  if (walk.last !== 'name' || walk.lookup() !== undefined) throw new ErrnoError('EEXIST', path)
+  if (walk.slash && !directory) throw new ErrnoError('ENOENT', path)
+  return walk
+}
+
+/**
+ * A further name for a file. `source` is resolved already.
+ * Errors, in order: EEXIST, ENOENT for slashes, EXDEV, EROFS, EACCES, EPERM, ENOENT for a source without a name, EMLINK.
+ */
+export function linkTo(context: Context, source: VirtualDentry, start: VirtualDentry, path: string): void {
+  const walk = toFreeName(context, start, path, false)
+  if (source.mount !== walk.mount) throw new ErrnoError('EXDEV', path)
+  requireCreate(walk)
+  const { inode } = source.dentry
+  if (inode.kind === 'directory' || !mayLink(context, inode)) throw new ErrnoError('EPERM', path)
+  if (inode.nlink === 0 && !source.dentry.linkable) throw new ErrnoError('ENOENT', path)
+  if (inode.nlink >= (walk.mount.superblock.filesystem.linkMax ?? LINK_MAX)) throw new ErrnoError('EMLINK', path)
+  const dir = walk.dentry.inode as DirectoryInode
+  if (!dir.link) throw new ErrnoError('EPERM', path)
+  dir.link(walk.name, inode, context.attempt)
+  const now = context.clock.coarse()
+  inode.touch(CTIME, now)
+  dir.touch(MTIME | CTIME, now)
+  walk.dentry.add(walk.name, inode)
+}
+
+/** fs.protected_hardlinks: a stranger may link only a regular file that it may read and write and that is not set-id. */
+function mayLink(context: Context, inode: Inode): boolean {
+  if (isOwner(context.credentials, inode)) return true
+  if (inode.kind !== 'file' || inode.mode & S_ISUID) return false
+  if ((inode.mode & (S_ISGID | 0o010)) === (S_ISGID | 0o010)) return false
+  return mayAccess(context.credentials, inode, R_OK | W_OK)
+}
+
+/** Errors: EISDIR, EROFS, ENOENT, ENOTDIR for slashes behind a file's name, EACCES, EPERM, EBUSY. */
+export function unlink(context: Context, start: VirtualDentry, path: string): void {
+  const walk = new PathWalk(context, start, path)
+  walk.toParent()
+  if (walk.last !== 'name') throw new ErrnoError('EISDIR', path)
+  const victim = toVictim(walk)
+  if (walk.slash) throw new ErrnoError(victim.inode.kind === 'directory' ? 'EISDIR' : 'ENOTDIR', path)
+  requireDelete(context.credentials, walk.dentry.inode, victim.inode)
+  if (victim.inode.kind === 'directory') throw new ErrnoError('EISDIR', path)
+  requireNoMount(walk, victim)
+  remove(walk, victim)
+}
+
+/** Errors: EINVAL for `.`, ENOTEMPTY for `..` or entries, EBUSY for `/` or a mount point, EROFS, ENOENT, ENOTDIR, EACCES, EPERM. */
+export function removeDirectory(context: Context, start: VirtualDentry, path: string): void {
+  const walk = new PathWalk(context, start, path)
+  walk.toParent()
+  if (walk.last === 'dot') throw new ErrnoError('EINVAL', path)
+  if (walk.last === 'dotdot') throw new ErrnoError('ENOTEMPTY', path)
+  if (walk.last === 'root') throw new ErrnoError('EBUSY', path)
+  const victim = toVictim(walk)
+  requireDelete(context.credentials, walk.dentry.inode, victim.inode)
+  if (victim.inode.kind !== 'directory') throw new ErrnoError('ENOTDIR', path)
+  requireNoMount(walk, victim)
+  if (!victim.inode.isEmpty(context.attempt)) throw new ErrnoError('ENOTEMPTY', path)
+  remove(walk, victim)
+}
+
+function toVictim(walk: PathWalk): Dentry {
+  if (walk.mount.readonly) throw new ErrnoError('EROFS', walk.path)
+  const victim = walk.lookup()
+  if (victim === undefined) throw new ErrnoError('ENOENT', walk.path)
+  return victim
+}
+
+function remove(walk: PathWalk, victim: Dentry): void {
+  const { context } = walk
+  const dir = walk.dentry.inode as DirectoryInode
+  if (!dir.unlink) throw new ErrnoError('EPERM', walk.path)
+  dir.unlink(walk.name, victim.inode, context.attempt)
+  const now = context.clock.coarse()
+  victim.inode.touch(CTIME, now)
+  dir.touch(MTIME | CTIME, now)
+  died(victim, walk.mount)
+}
+
+/** Errors: EBUSY if the entry is a mount point in the caller's namespace; in another one its mounts are detached later. */
+function requireNoMount(walk: PathWalk, entry: Dentry): void {
+  if (entry.mounts === 0) return
+  const { namespace } = walk.context.root.mount
+  for (const mount of namespace?.all() ?? []) if (mount.point === entry) throw new ErrnoError('EBUSY', walk.path)
+}
+
+/** The name is gone: mounts that other namespaces have on it go with it. */
+function died(entry: Dentry, seenThrough: Mount): void {
+  entry.die()
+  if (entry.mounts === 0) return
+  for (const mount of seenThrough.superblock.views) {
+    const covering = mount.children.get(entry)
+    if (covering) releaseTree(covering)
+  }
+}
+
+/**
+ * renameat2(2). Flags: RENAME_NOREPLACE or RENAME_EXCHANGE.
+ * Errors, in Linux's order: EINVAL for flags; those of both walks; EXDEV; EBUSY (EEXIST) for dots; EROFS; ENOENT; EEXIST;
+ * ENOTDIR for slashes; EINVAL into itself; ENOTEMPTY onto an ancestor; EACCES, EPERM; ENOTDIR, EISDIR; EBUSY; EMLINK; ENOTEMPTY.
+ */
+export function rename(
+  context: Context,
+  oldStart: VirtualDentry,
+  oldPath: string,
+  newStart: VirtualDentry,
+  newPath: string,
+  flags: number,
+): void {
+  const exchange = (flags & RENAME_EXCHANGE) !== 0
+  const noReplace = (flags & RENAME_NOREPLACE) !== 0
+  if (flags & ~(RENAME_EXCHANGE | RENAME_NOREPLACE) || (exchange && noReplace)) throw new ErrnoError('EINVAL', oldPath)
+  const from = new PathWalk(context, oldStart, oldPath)
+  from.toParent()
+  const to = new PathWalk(context, newStart, newPath)
+  to.toParent()
+  if (from.mount !== to.mount) throw new ErrnoError('EXDEV', oldPath)
+  if (from.last !== 'name') throw new ErrnoError('EBUSY', oldPath)
+  if (to.last !== 'name') throw new ErrnoError(noReplace ? 'EEXIST' : 'EBUSY', newPath)
+  if (from.mount.readonly) throw new ErrnoError('EROFS', oldPath)
+  const moved = from.lookup()
+  if (moved === undefined) throw new ErrnoError('ENOENT', oldPath)
+  const target = to.lookup()
+  if (noReplace && target) throw new ErrnoError('EEXIST', newPath)
+  if (exchange && !target) throw new ErrnoError('ENOENT', newPath)
+  const movesDirectory = moved.inode.kind === 'directory'
+  if (exchange && target!.inode.kind !== 'directory' && to.slash) throw new ErrnoError('ENOTDIR', newPath)
+  if (!movesDirectory && (from.slash || (to.slash && !exchange))) throw new ErrnoError('ENOTDIR', oldPath)
+  if (to.dentry.isUnder(moved)) throw new ErrnoError('EINVAL', oldPath)
+  if (target && from.dentry.isUnder(target)) throw new ErrnoError(exchange ? 'EINVAL' : 'ENOTEMPTY', newPath)
+  if (target && target.inode === moved.inode) return
+  const sameParent = from.dentry === to.dentry
+  const who = context.credentials
+  requireDelete(who, from.dentry.inode, moved.inode)
+  if (target) requireReplace(to, target, moved, exchange)
+  else {
+    if (to.dentry.dead) throw new ErrnoError('ENOENT', newPath)
+    requireAccess(who, to.dentry.inode, W_OK | X_OK)
+  }
+  if (!sameParent && movesDirectory) requireAccess(who, moved.inode, W_OK)
+  if (!sameParent && exchange && target!.inode.kind === 'directory') requireAccess(who, target!.inode, W_OK)
+  requireNoMount(from, moved)
+  if (target) requireNoMount(to, target)
+  const linkMax = from.mount.superblock.filesystem.linkMax ?? LINK_MAX
+  if (movesDirectory && !sameParent && !target && to.dentry.inode.nlink >= linkMax)
+    throw new ErrnoError('EMLINK', newPath)
+  if (!exchange && target?.inode.kind === 'directory' && !target.inode.isEmpty(context.attempt)) {
+    throw new ErrnoError('ENOTEMPTY', newPath)
+  }
+  move(from, moved, to, target, exchange)
+}
+
+function requireReplace(to: PathWalk, target: Dentry, moved: Dentry, exchange: boolean): void {
+  requireDelete(to.context.credentials, to.dentry.inode, target.inode)
+  if (exchange) return
+  const ontoDirectory = target.inode.kind === 'directory'
+  const movesDirectory = moved.inode.kind === 'directory'
+  if (movesDirectory && !ontoDirectory) throw new ErrnoError('ENOTDIR', to.path)
+  if (!movesDirectory && ontoDirectory) throw new ErrnoError('EISDIR', to.path)
+}
+
+function move(from: PathWalk, moved: Dentry, to: PathWalk, target: Dentry | undefined, exchange: boolean): void {
+  const { context } = from
+  const oldDir = from.dentry.inode as DirectoryInode
+  const newDir = to.dentry.inode as DirectoryInode
+  const act = exchange ? oldDir.exchange : oldDir.rename
+  if (!act) throw new ErrnoError('EINVAL', from.path)
+  act.call(oldDir, from.name, moved.inode, newDir, to.name, target?.inode as Inode, context.attempt)
+  const now = context.clock.coarse()
+  oldDir.touch(MTIME | CTIME, now)
+  if (newDir !== oldDir) newDir.touch(MTIME | CTIME, now)
+  moved.inode.touch(CTIME, now)
+  target?.inode.touch(CTIME, now)
+  if (exchange) Dentry.exchange(moved, target!)
+  else {
+    if (target) died(target, to.mount)
+    moved.move(to.dentry, to.name)
+  }
+}

@@ -1,0 +1,189 @@
+/** open(2): flags, checks in Linux's order, creation. */
+
+import { ErrnoError } from '../abi/errno.ts'
+import {
+  O_ACCMODE,
+  O_APPEND,
+  O_CREAT,
+  O_DIRECT,
+  O_DIRECTORY,
+  O_DSYNC,
+  O_EXCL,
+  O_NOATIME,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+  O_SYNC,
+  O_TMPFILE,
+  O_TRUNC,
+  O_WRONLY,
+  R_OK,
+  S_ISGID,
+  W_OK,
+  X_OK,
+} from '../abi/linux.ts'
+import type { Context } from './context.ts'
+import { Dentry } from './dentry.ts'
+import { FileDescription } from './description.ts'
+import { CTIME, type DirectoryInode, type Inode, MTIME, type NewInode } from './inode.ts'
+import { truncateFile } from './io.ts'
+import { VirtualDentry } from './mount.ts'
+import { PathWalk } from './path-walk.ts'
+import { inGroup, isOwner, mayAccess, requireAccess } from './permissions.ts'
+
+const KNOWN_FLAGS =
+  O_ACCMODE |
+  O_CREAT |
+  O_EXCL |
+  O_TRUNC |
+  O_APPEND |
+  O_NONBLOCK |
+  O_SYNC |
+  O_DSYNC |
+  O_DIRECT |
+  O_DIRECTORY |
+  O_NOFOLLOW |
+  O_NOATIME |
+  O_PATH |
+  O_TMPFILE
+const TMPFILE_BIT = O_TMPFILE & ~O_DIRECTORY
+
+/**
+ * Opens the file that a path denotes, creating it if asked. `mode` is that of a created file, the umask applied.
+ * Errors: those of the walk; EINVAL for flags that exclude each other; EEXIST, EISDIR, ENOTDIR, ELOOP, EACCES, EPERM, EROFS,
+ * ENXIO, ENOSPC, EOPNOTSUPP as open(2) says.
+ */
+export function openAt(
+  context: Context,
+  start: VirtualDentry,
+  path: string,
+  flags: number,
+  mode: number,
+): FileDescription {
+  let wanted = flags & KNOWN_FLAGS
+  if (wanted & TMPFILE_BIT) {
+    const access = wanted & O_ACCMODE
+    if ((wanted & O_DIRECTORY) === 0 || wanted & O_CREAT || access === O_RDONLY) throw new ErrnoError('EINVAL', path)
+    if ((wanted & O_PATH) === 0) return openUnnamed(context, start, path, wanted, mode)
+  }
+  if (wanted & O_PATH) wanted &= O_PATH | O_DIRECTORY | O_NOFOLLOW
+  if ((wanted & O_CREAT) !== 0 && (wanted & O_DIRECTORY) !== 0) throw new ErrnoError('EINVAL', path)
+  const walk = new PathWalk(context, start, path)
+  if (wanted & O_CREAT) return openOrCreate(walk, wanted, mode)
+  walk.toEnd((wanted & O_NOFOLLOW) === 0)
+  return openExisting(context, walk.place, wanted, path)
+}
+
+function openOrCreate(walk: PathWalk, flags: number, mode: number): FileDescription {
+  const { context } = walk
+  for (;;) {
+    walk.toParent()
+    if (walk.last !== 'name') {
+      if (flags & O_EXCL) throw new ErrnoError('EEXIST', walk.path)
+      throw new ErrnoError('EISDIR', walk.path)
+    }
+    if (walk.slash) throw new ErrnoError('EISDIR', walk.path)
+    const child = walk.lookup()
+    if (child === undefined) {
+      const made = createFile(walk, 'file', mode)
+      return new FileDescription(new VirtualDentry(walk.mount, made), flags)
+    }
+    if (flags & O_EXCL) throw new ErrnoError('EEXIST', walk.path)
+    if (walk.enter(child, (flags & O_NOFOLLOW) === 0)) continue
+    return openExisting(context, walk.place, flags, walk.path)
+  }
+}
+
+/** Makes a new inode under the name that the walk stopped at, and enters it in the tree. */
+export function createFile(walk: PathWalk, kind: NewInode['kind'], mode: number, more?: Partial<NewInode>): Dentry {
+  const { context, dentry } = walk
+  const dir = dentry.inode as DirectoryInode
+  requireCreate(walk)
+  if (!dir.create) throw new ErrnoError('EPERM', walk.path)
+  const now = context.clock.coarse()
+  const what = { ...newInode(context, dir, kind, mode, now), ...more }
+  const inode = dir.create(walk.name, what, context.attempt)
+  dir.touch(MTIME | CTIME, now)
+  return dentry.add(walk.name, inode)
+}
+
+/** Errors, in Linux's order: EROFS, ENOENT for a removed directory, EACCES. */
+export function requireCreate(walk: PathWalk): void {
+  const { context, dentry } = walk
+  if (walk.mount.readonly) throw new ErrnoError('EROFS', walk.path)
+  if (dentry.dead) throw new ErrnoError('ENOENT', walk.path)
+  requireAccess(context.credentials, dentry.inode, W_OK | X_OK)
+}
+
+/** A new inode's owner and mode: in a setgid directory it takes the directory's group, a directory the bit as well. */
+function newInode(context: Context, dir: Inode, kind: NewInode['kind'], mode: number, now: bigint): NewInode {
+  const { uid, gid } = context.credentials
+  if ((dir.mode & S_ISGID) === 0) return { kind, mode: mode & 0o7777, uid, gid, now }
+  let bits = mode & 0o7777
+  if (kind === 'directory') bits |= S_ISGID
+  else if (bits & S_ISGID && bits & 0o010 && !inGroup(context.credentials, dir.gid) && uid !== 0) bits &= ~S_ISGID
+  return { kind, mode: bits, uid, gid: dir.gid, now }
+}
+
+function openUnnamed(
+  context: Context,
+  start: VirtualDentry,
+  path: string,
+  flags: number,
+  mode: number,
+): FileDescription {
+  const walk = new PathWalk(context, start, path)
+  walk.toEnd((flags & O_NOFOLLOW) === 0)
+  const { inode } = walk.dentry
+  if (inode.kind !== 'directory') throw new ErrnoError('ENOTDIR', path)
+  if (walk.mount.readonly) throw new ErrnoError('EROFS', path)
+  requireAccess(context.credentials, inode, W_OK | X_OK)
+  if (!inode.createUnnamed) throw new ErrnoError('EOPNOTSUPP', path)
+  const made = inode.createUnnamed(newInode(context, inode, 'file', mode, context.clock.coarse()), context.attempt)
+  const nameless = new Dentry(`#${made.ino}`, walk.dentry, made)
+  nameless.dead = true
+  nameless.linkable = (flags & O_EXCL) === 0
+  return new FileDescription(new VirtualDentry(walk.mount, nameless), flags & ~TMPFILE_BIT & ~O_DIRECTORY)
+}
+
+/** Opens a file that is there, whatever its kind. */
+export function openExisting(context: Context, place: VirtualDentry, flags: number, path: string): FileDescription {
+  const { inode } = place.dentry
+  const writes = (flags & O_ACCMODE) !== O_RDONLY
+  if (flags & O_DIRECTORY && inode.kind !== 'directory') throw new ErrnoError('ENOTDIR', path)
+  if (flags & O_PATH) return new FileDescription(place, flags)
+  if (inode.kind === 'symlink') throw new ErrnoError('ELOOP', path)
+  if (inode.kind === 'directory' && (writes || flags & (O_TRUNC | O_CREAT))) throw new ErrnoError('EISDIR', path)
+  if (inode.kind === 'directory' && flags & O_DIRECT) throw new ErrnoError('EINVAL', path)
+  let access = accessOf(flags)
+  if (flags & O_TRUNC) access |= W_OK
+  requireAccess(context.credentials, inode, access)
+  const special = inode.kind === 'fifo' || inode.kind === 'char' || inode.kind === 'block'
+  if ((writes || flags & O_TRUNC) && place.mount.readonly && !special) throw new ErrnoError('EROFS', path)
+  if (flags & O_NOATIME && !isOwner(context.credentials, inode)) throw new ErrnoError('EPERM', path)
+  if (inode.kind === 'socket') throw new ErrnoError('ENXIO', path)
+  if (inode.kind === 'char' || inode.kind === 'block') {
+    if (place.mount.flags.nodev) throw new ErrnoError('EACCES', path, 'the mount is nodev')
+    return new FileDescription(place, flags, context.devices.open(inode, context))
+  }
+  if (inode.kind === 'fifo') throw new ErrnoError('ENXIO', path)
+  if (flags & O_TRUNC && inode.kind === 'file') truncateFile(context, inode, 0)
+  return new FileDescription(place, flags)
+}
+
+function accessOf(flags: number): number {
+  const mode = flags & O_ACCMODE
+  if (mode === O_RDONLY) return R_OK
+  return mode === O_WRONLY ? W_OK : R_OK | W_OK
+}
+
+/**
+ * Checks that a file may be run: its bits, then its mount, then its kind; all EACCES (execve(2)).
+ */
+export function requireExecutable(context: Context, place: VirtualDentry): void {
+  const { inode } = place.dentry
+  if (inode.kind !== 'file') throw new ErrnoError('EACCES', undefined, 'not a regular file')
+  if (!mayAccess(context.credentials, inode, X_OK)) throw new ErrnoError('EACCES', undefined, 'not executable')
+  if (place.mount.flags.noexec) throw new ErrnoError('EACCES', undefined, 'the mount is noexec')
+}
