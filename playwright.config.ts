@@ -3,6 +3,7 @@
  * Each run has its own server on free ports, so that several runs can go on at once. Tests reach it by `baseURL`, which is
  * cross-origin isolated, and by `plainOrigin()` of e2e/origins.mjs, which is not.
  */
+import { parseArgs } from 'node:util'
 import { defineConfig } from '@playwright/test'
 import { type BrowserName, provideBrowser, useOptions } from './e2e/browser.mjs'
 import { choosePorts, isolatedOrigin, plainOrigin } from './e2e/origins.mjs'
@@ -15,10 +16,10 @@ await choosePorts()
  */
 function namesAskedFor(): BrowserName[] {
   const all: BrowserName[] = ['chromium', 'firefox']
-  const given = process.argv.flatMap((arg, i, args) =>
-    arg.startsWith('--project=') ? [arg.slice('--project='.length)] : arg === '--project' ? [args[i + 1] ?? ''] : [],
-  )
-  process.env.RUNTAB_PROJECTS ??= given.length > 0 ? given.join(' ') : all.join(' ')
+  const { values, positionals } = parseArgs({ strict: false, options: { project: { type: 'string', multiple: true } } })
+  // `--project a b` is one way to say two.
+  const given = values.project ? [...values.project, ...positionals] : all
+  process.env.RUNTAB_PROJECTS ??= given.join(' ')
   const asked = process.env.RUNTAB_PROJECTS.split(' ')
   return all.filter((name) => asked.includes(name))
 }
