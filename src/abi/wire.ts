@@ -128,6 +128,7 @@ export interface FileCalls {
   fstat(fd: number): Stat
   ftruncate(fd: number, size: number): void
   fsync(fd: number): void
+  fdatasync(fd: number): void
   futimes(fd: number, atime: bigint, mtime: bigint): void
   fchmod(fd: number, mode: number): void
   readFile(path: string): Uint8Array
@@ -138,6 +139,8 @@ export interface FileCalls {
   stat(path: string): Stat
   lstat(path: string): Stat
   rename(from: string, to: string): void
+  /** The bytes and the permission bits; `exclusive`: EEXIST where `to` is there. */
+  copyFile(from: string, to: string, exclusive: boolean): void
   unlink(path: string): void
   rm(path: string, recursive: boolean, force: boolean): void
   symlink(target: string, path: string): void
