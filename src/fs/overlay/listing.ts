@@ -1,0 +1,76 @@
+/**
+ * The names of a directory in the order of their cookies, kept up to date by every change instead of being merged again.
+ *
+ * Invariants: cookies grow with time and are never given twice; an entry keeps its cookie for life; a name that is
+ * replaced (rename over it) passes its cookie on, as Linux's simple_offset_rename does. A listing in progress therefore
+ * sees each name that is there all the time exactly once.
+ */
+
+import type { FileKind } from '../../abi/syscalls.ts'
+import type { ListedEntry } from '../../vfs/inode.ts'
+
+/** 0 to 2 are the start, `.` and `..`. */
+const FIRST_COOKIE = 3
+
+interface Slot {
+  readonly cookie: number
+  /** Undefined: removed. */
+  entry: ListedEntry | undefined
+}
+
+export class Listing {
+  /** By cookie; some removed. */
+  #slots: Slot[] = []
+  readonly #byName = new Map<string, Slot>()
+  #next = FIRST_COOKIE
+
+  get size(): number {
+    return this.#byName.size
+  }
+
+  has(name: string): boolean {
+    return this.#byName.has(name)
+  }
+
+  /** Enters a name, or gives an entered one to another file. */
+  set(name: string, ino: number, kind: FileKind): void {
+    const known = this.#byName.get(name)
+    if (known) known.entry = { name, ino, kind, cookie: known.cookie }
+    else {
+      const cookie = this.#next++
+      const slot = { cookie, entry: { name, ino, kind, cookie } }
+      this.#slots.push(slot)
+      this.#byName.set(name, slot)
+    }
+  }
+
+  remove(name: string): void {
+    const slot = this.#byName.get(name)
+    if (!slot) return
+    this.#byName.delete(name)
+    slot.entry = undefined
+    const removed = this.#slots.length - this.#byName.size
+    if (removed > 32 && removed > this.#byName.size) this.#slots = this.#slots.filter((each) => each.entry)
+  }
+
+  *after(cookie: number): Generator<ListedEntry, void> {
+    const slots = this.#slots
+    for (let i = firstAfter(slots, cookie); i < slots.length; i++) {
+      const { entry } = slots[i]!
+      if (entry) yield entry
+    }
+  }
+}
+
+/** The index of the first slot whose cookie is greater. */
+function firstAfter(slots: readonly Slot[], cookie: number): number {
+  if (cookie < FIRST_COOKIE) return 0
+  let low = 0
+  let high = slots.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (slots[middle]!.cookie > cookie) high = middle
+    else low = middle + 1
+  }
+  return low
+}

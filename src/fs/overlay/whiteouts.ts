@@ -1,0 +1,49 @@
+/** Making and removing whiteouts in directories of the upper layer. */
+
+import type { DirectoryInode, Inode } from '../../vfs/inode.ts'
+import type { Attempt } from '../../vfs/waiting.ts'
+import type { Undo } from './copy-up.ts'
+import { isWhiteout } from './marks.ts'
+import type { OverlayFilesystem } from './overlay.ts'
+
+/** Preconditions: the name is free in the upper. Errors: ENOSPC. */
+export function makeWhiteout(by: OverlayFilesystem, upper: DirectoryInode, name: string, attempt: Attempt): Inode {
+  return upper.create!(name, { kind: 'char', mode: 0, uid: 0, gid: 0, rdev: 0, now: by.clock.coarse() }, attempt)
+}
+
+/**
+ * A whiteout under a name that nobody asks for, to be moved to its place when that is free. So space that ends is found
+ * out before anything is removed. `avoid` is a name that will be needed.
+ */
+export function makeWhiteoutAside(
+  by: OverlayFilesystem,
+  upper: DirectoryInode,
+  avoid: string,
+  attempt: Attempt,
+  undo: Undo,
+): (name: string) => void {
+  const aside = by.freeName(upper, avoid, attempt)
+  const whiteout = makeWhiteout(by, upper, aside, attempt)
+  undo.push(() => upper.unlink!(aside, whiteout, attempt))
+  return (name) => upper.rename!(aside, whiteout, upper, name, undefined, attempt)
+}
+
+export function removeWhiteout(
+  by: OverlayFilesystem,
+  upper: DirectoryInode,
+  name: string,
+  whiteout: Inode,
+  attempt: Attempt,
+  undo: Undo,
+): void {
+  upper.unlink!(name, whiteout, attempt)
+  undo.push(() => makeWhiteout(by, upper, name, attempt))
+}
+
+/** Empties a directory of the upper that is to go and in which the overlay shows nothing. */
+export function removeWhiteouts(by: OverlayFilesystem, upper: DirectoryInode, attempt: Attempt, undo: Undo): void {
+  for (const { name } of [...upper.entries(0, attempt)]) {
+    const inode = upper.lookup(name, attempt)
+    if (inode && isWhiteout(inode)) removeWhiteout(by, upper, name, inode, attempt, undo)
+  }
+}
