@@ -1,0 +1,82 @@
+/**
+ * A guest's WASI preview1, over the kernel's system calls: the shim's WASI class with every import replaced.
+ *
+ * Invariants: nothing is thrown into the guest but the signal that ends it (GuestExit); no import reads or writes
+ * outside the guest's memory; each import makes at most one system call that changes something, and makes it last,
+ * so that an import that must wait can be made again from its start.
+ */
+import { WASI } from '@bjorn3/browser_wasi_shim'
+import type { Clock, Entropy } from '../abi/platform.ts'
+import type { Syscalls } from '../abi/syscalls.ts'
+import { Context, type KillSwitch } from './context.ts'
+import { ioFunctions } from './io-functions.ts'
+import { GuestMemory } from './memory.ts'
+import { pathFunctions } from './path-functions.ts'
+import { pollFunction } from './poll-function.ts'
+import { Descriptors, type Preopen } from './rights.ts'
+import { systemFunctions } from './system-functions.ts'
+import { guarded, type Table } from './table.ts'
+import type { WasmInstance, WasmMemory } from './webassembly.ts'
+
+export interface Preview1Options {
+  readonly syscalls: Syscalls
+  /** The program's name first. */
+  readonly args: readonly string[]
+  /** `NAME=value` each. */
+  readonly env: readonly string[]
+  readonly preopens: readonly Preopen[]
+  readonly clock: Clock
+  readonly entropy: Entropy
+  /** True under a trampoline: a call that must wait answers WAIT, what it waits for is `takeBlocked()`. Otherwise EAGAIN. */
+  readonly waits?: boolean
+  /** Sleeps until a time of the monotonic clock (nanoseconds); for guests that do not wait otherwise. */
+  readonly sleep?: (until: bigint) => void
+  readonly kill?: KillSwitch
+  readonly onFault?: (error: unknown) => void
+}
+
+export class Preview1 extends WASI {
+  /** The 46 functions; `wasiImport` holds their calls. */
+  readonly table: Table
+  readonly #context: Context
+
+  constructor(options: Preview1Options) {
+    super([...options.args], [...options.env], [], { debug: false })
+    const { syscalls, clock, entropy, waits = false, sleep, kill, onFault } = options
+    const memory = new GuestMemory(() => this.inst?.exports.memory as WasmMemory | undefined)
+    const descriptors = new Descriptors(syscalls, options.preopens)
+    const context = new Context({ syscalls, clock, entropy, waits, sleep, kill, onFault }, memory, descriptors)
+    this.#context = context
+    this.table = guarded(context, {
+      ...systemFunctions(context, this.args, this.env),
+      ...ioFunctions(context),
+      ...pathFunctions(context),
+      ...pollFunction(context),
+    })
+    this.wasiImport = importsOf(this.table)
+  }
+
+  /** Says whose memory the imports work on. `start` and `initialize` of the shim do the same. */
+  attach(instance: WasmInstance): void {
+    this.inst = instance as unknown as typeof this.inst
+  }
+
+  /** What ended the guest, where it was an exit or a signal. */
+  get ending(): Context['ending'] {
+    return this.#context.ending
+  }
+
+  /** What the call that answered WAIT waits for; undefined if it answered WAIT to let the host's other work run. */
+  takeBlocked(): Context['blocked'] {
+    const { blocked } = this.#context
+    this.#context.blocked = undefined
+    return blocked
+  }
+}
+
+/** A table as the functions of an import object. */
+export function importsOf(table: Table): Record<string, (...args: unknown[]) => unknown> {
+  return Object.fromEntries(
+    Object.entries(table).map(([name, { call }]) => [name, call as unknown as (...args: unknown[]) => unknown]),
+  )
+}

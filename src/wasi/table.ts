@@ -1,0 +1,167 @@
+/**
+ * Preview1 as a table: name → parameters and function. The import object, the trampoline's signatures, strace and the
+ * documentation derive from it.
+ */
+import { AGAIN, type Context } from './context.ts'
+
+/** A parameter: its name as the preview1 document has it, with `:i64` behind it, `:ptr` for an address, or else an i32. */
+export type Parameter = string
+
+type Argument<P> = P extends `${string}:i64` ? bigint : number
+type Arguments<P extends readonly Parameter[]> = { -readonly [K in keyof P]: Argument<P[K]> }
+
+export type Call = (...args: never[]) => number
+
+export interface WasiFunction {
+  readonly params: readonly Parameter[]
+  /** proc_exit alone has no result. */
+  readonly result: boolean
+  readonly call: Call
+}
+
+/** Preview1's functions by name. */
+export type Table = Readonly<Record<string, WasiFunction>>
+
+/** A row of the table; the function's arguments have the types that the parameters say. */
+export function row<const P extends readonly Parameter[]>(
+  params: P,
+  call: (...args: Arguments<P>) => number,
+): WasiFunction {
+  return { params, result: true, call: call as Call }
+}
+
+export const isWide = (param: Parameter): boolean => param.endsWith(':i64')
+
+export const isAddress = (param: Parameter): boolean => param.endsWith(':ptr')
+
+/** The name of a parameter without its type. */
+export const nameOf = (param: Parameter): string => param.replace(/:.*/, '')
+
+/**
+ * The table with every function guarded: nothing is thrown into the guest but the signal that ends it, the guest's
+ * memory is looked at anew, a killed guest stops here.
+ *
+ * One closure per arity: a rest parameter would cost an array on every call.
+ */
+export function guarded(context: Context, table: Table): Table {
+  return Object.fromEntries(
+    Object.entries(table).map(([name, entry]) => [name, { ...entry, call: guard(context, entry.call) }]),
+  )
+}
+
+function guard(c: Context, call: Call): Call {
+  type A = never
+  const f = call as unknown as (...args: A[]) => number
+  switch (f.length) {
+    case 0:
+      return () => {
+        for (;;) {
+          c.enter()
+          try {
+            return (f as () => number)()
+          } catch (error) {
+            const answer = c.failed(error)
+            if (answer !== AGAIN) return answer
+          }
+        }
+      }
+    case 1:
+      return (a1: A) => {
+        for (;;) {
+          c.enter()
+          try {
+            return f(a1)
+          } catch (error) {
+            const answer = c.failed(error)
+            if (answer !== AGAIN) return answer
+          }
+        }
+      }
+    case 2:
+      return (a1: A, a2: A) => {
+        for (;;) {
+          c.enter()
+          try {
+            return f(a1, a2)
+          } catch (error) {
+            const answer = c.failed(error)
+            if (answer !== AGAIN) return answer
+          }
+        }
+      }
+    case 3:
+      return (a1: A, a2: A, a3: A) => {
+        for (;;) {
+          c.enter()
+          try {
+            return f(a1, a2, a3)
+          } catch (error) {
+            const answer = c.failed(error)
+            if (answer !== AGAIN) return answer
+          }
+        }
+      }
+    case 4:
+      return (a1: A, a2: A, a3: A, a4: A) => {
+        for (;;) {
+          c.enter()
+          try {
+            return f(a1, a2, a3, a4)
+          } catch (error) {
+            const answer = c.failed(error)
+            if (answer !== AGAIN) return answer
+          }
+        }
+      }
+    case 5:
+      return (a1: A, a2: A, a3: A, a4: A, a5: A) => {
+        for (;;) {
+          c.enter()
+          try {
+            return f(a1, a2, a3, a4, a5)
+          } catch (error) {
+            const answer = c.failed(error)
+            if (answer !== AGAIN) return answer
+          }
+        }
+      }
+    case 6:
+      return (a1: A, a2: A, a3: A, a4: A, a5: A, a6: A) => {
+        for (;;) {
+          c.enter()
+          try {
+            return f(a1, a2, a3, a4, a5, a6)
+          } catch (error) {
+            const answer = c.failed(error)
+            if (answer !== AGAIN) return answer
+          }
+        }
+      }
+    case 7:
+      return (a1: A, a2: A, a3: A, a4: A, a5: A, a6: A, a7: A) => {
+        for (;;) {
+          c.enter()
+          try {
+            return f(a1, a2, a3, a4, a5, a6, a7)
+          } catch (error) {
+            const answer = c.failed(error)
+            if (answer !== AGAIN) return answer
+          }
+        }
+      }
+    case 9:
+      return (a1: A, a2: A, a3: A, a4: A, a5: A, a6: A, a7: A, a8: A, a9: A) => {
+        for (;;) {
+          c.enter()
+          try {
+            return f(a1, a2, a3, a4, a5, a6, a7, a8, a9)
+          } catch (error) {
+            const answer = c.failed(error)
+            if (answer !== AGAIN) return answer
+          }
+        }
+      }
+    default:
+      throw new Error(`no guard for ${f.length} parameters`)
+  }
+}
