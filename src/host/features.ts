@@ -3,10 +3,10 @@
  * why, in a sentence that says what to do about it.
  */
 
-/** Where guests run and how they wait; from the best to the one that always works. */
-export type Platform = 'worker' | 'jspi' | 'inline'
+import type { BootReport, PlatformName } from '../abi/wire.ts'
 
-const PREFERENCE: readonly Platform[] = ['worker', 'jspi', 'inline']
+/** From the best to the one that always works. */
+const PREFERENCE: readonly PlatformName[] = ['worker', 'jspi', 'inline']
 
 export interface Features {
   readonly crossOriginIsolated: boolean
@@ -28,45 +28,40 @@ export function detectFeatures(scope: object = globalThis): Features {
   }
 }
 
-export interface PlatformChoice {
-  readonly platform: Platform
-  /** For a person: what this platform means and why there is no better one. */
-  readonly reason: string
-}
-
 export interface PlatformOptions {
   /** What this build of the kernel can do. */
-  readonly offered: readonly Platform[]
+  readonly offered: readonly PlatformName[]
   /** Only this one will do. */
-  readonly wanted?: Platform | undefined
+  readonly wanted?: PlatformName | undefined
 }
 
-/** Errors: a plain Error whose message says why the wanted platform, or any, can't be had. */
-export function choosePlatform(features: Features, { offered, wanted }: PlatformOptions): PlatformChoice {
-  if (wanted !== undefined) {
-    const obstacle = obstacleTo(wanted, features, offered)
-    if (obstacle !== undefined) throw new Error(`platform "${wanted}" can't be used: ${obstacle}`)
-    return { platform: wanted, reason: `${meaning[wanted]}, as asked for.` }
-  }
+/**
+ * The platform, why there is no better one, and what else the page could have.
+ * Errors: a plain Error whose message says why the wanted platform, or any, can't be had.
+ */
+export function choosePlatform(features: Features, { offered, wanted }: PlatformOptions): BootReport {
+  const available: PlatformName[] = []
   const obstacles: string[] = []
   for (const platform of PREFERENCE) {
     const obstacle = obstacleTo(platform, features, offered)
-    if (obstacle === undefined) {
-      const because = obstacles.length === 0 ? '' : `. Nothing better is possible: ${obstacles.join('; ')}`
-      return { platform, reason: `${meaning[platform]}${because}.` }
-    }
-    obstacles.push(obstacle)
+    if (obstacle === undefined) available.push(platform)
+    else if (platform === wanted) throw new Error(`platform "${platform}" can't be used: ${obstacle}`)
+    else if (available.length === 0) obstacles.push(obstacle)
   }
-  throw new Error(`no platform can be used: ${obstacles.join('; ')}`)
+  const [best] = available
+  if (best === undefined) throw new Error(`no platform can be used: ${obstacles.join('; ')}`)
+  if (wanted !== undefined) return { platform: wanted, reason: `${meaning[wanted]}, as asked for.`, available }
+  const because = obstacles.length === 0 ? '' : `. Nothing better is possible: ${obstacles.join('; ')}`
+  return { platform: best, reason: `${meaning[best]}${because}.`, available }
 }
 
-const meaning: Record<Platform, string> = {
+const meaning: Record<PlatformName, string> = {
   worker: 'Guests run in Workers of their own, where they wait and are killed without harm to others',
   jspi: "Guests run in the kernel's Worker and are suspended while they wait",
   inline: "Guests run in the kernel's Worker and can't wait for one another: pipes, terminals and locks answer EAGAIN",
 }
 
-function obstacleTo(platform: Platform, features: Features, offered: readonly Platform[]): string | undefined {
+function obstacleTo(platform: PlatformName, features: Features, offered: readonly PlatformName[]): string | undefined {
   if (!offered.includes(platform)) return `this version does not offer "${platform}" yet`
   if (platform === 'worker') {
     if (!features.crossOriginIsolated) {

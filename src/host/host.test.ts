@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createClock } from './clock.ts'
 import { createEntropy } from './entropy.ts'
-import { choosePlatform, detectFeatures, type Platform } from './features.ts'
+import { choosePlatform, detectFeatures } from './features.ts'
 import { createMacrotasks } from './macrotask.ts'
 import { createSleep } from './sleep.ts'
 import { createFetchReader, type UrlProgress } from './url-reader.ts'
@@ -46,7 +46,7 @@ test('a macrotask comes behind all microtasks, in the order of asking, and close
 })
 
 describe('the platform', () => {
-  const all: readonly Platform[] = ['worker', 'jspi', 'inline']
+  const all = ['worker', 'jspi', 'inline'] as const
   const able = { crossOriginIsolated: true, sharedArrayBuffer: true, jspi: true }
 
   test.each([
@@ -71,10 +71,14 @@ describe('the platform', () => {
     const choice = choosePlatform(features, { offered })
     expect(choice.platform).toBe(platform)
     expect(choice.reason).toMatch(reason)
+    expect(choice.available).toEqual(all.slice(all.indexOf(platform)))
   })
 
   test('is the one asked for, or an error that says what is missing', () => {
-    expect(choosePlatform(able, { offered: all, wanted: 'inline' }).platform).toBe('inline')
+    expect(choosePlatform(able, { offered: all, wanted: 'inline' })).toMatchObject({
+      platform: 'inline',
+      available: all,
+    })
     const choose = () => choosePlatform({ ...able, jspi: false }, { offered: all, wanted: 'jspi' })
     expect(choose).toThrow(/^platform "jspi" can't be used: .*JavaScript Promise Integration/)
     expect(() => choosePlatform(able, { offered: [] })).toThrow(/no platform can be used/)

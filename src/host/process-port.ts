@@ -1,0 +1,140 @@
+/**
+ * The kernel's end of a process's MessagePort: its output on the way to the page, and what the page feeds it.
+ *
+ * Always true: output leaves in the order in which it was written, over both streams, and before `exit`. A few writes leave at
+ * once, so that what a program says is seen while it works, even where it holds the kernel's thread until it ends; many
+ * small ones are put together, and no more than BATCH bytes wait here.
+ */
+
+import type { ExitStatus, Progress, Stdin, StdioInput, StdioOutput } from '../abi/wire.ts'
+
+/** Where a process's standard streams lead. */
+export interface ProcessStdio {
+  readonly stdin: Stdin
+  /** `bytes` is only looked at during the call. */
+  stdout(bytes: Uint8Array): void
+  stderr(bytes: Uint8Array): void
+  progress(progress: Progress): void
+}
+
+/** A process that was started. */
+export interface RunningProcess {
+  readonly pid: number
+  readonly exited: Promise<ExitStatus>
+  feed(bytes: Uint8Array): void
+  endInput(): void
+}
+
+type Stream = 'stdout' | 'stderr'
+
+/** Bytes that are put together at most. */
+const BATCH = 1 << 18
+const FIRST_BUFFER = 1 << 12
+/** So many messages may leave at once in each window, milliseconds long. */
+const BURST = 16
+const WINDOW = 20
+
+export class ProcessPort implements ProcessStdio {
+  readonly stdin: Stdin
+  readonly #port: MessagePort
+  readonly #now: () => number
+  #stream: Stream = 'stdout'
+  #buffer = new Uint8Array()
+  #filled = 0
+  #windowStart = Number.NEGATIVE_INFINITY
+  #sent = 0
+  #flushing = false
+
+  /** `now` counts milliseconds. */
+  constructor(port: MessagePort, stdin: Stdin, now = () => performance.now()) {
+    this.#port = port
+    this.stdin = stdin
+    this.#now = now
+  }
+
+  stdout(bytes: Uint8Array): void {
+    this.#write('stdout', bytes)
+  }
+
+  stderr(bytes: Uint8Array): void {
+    this.#write('stderr', bytes)
+  }
+
+  progress(progress: Progress): void {
+    this.#post({ progress })
+  }
+
+  /** Feeds the process what the page sends, and tells the page when it ends. */
+  attach(process: RunningProcess): void {
+    this.#port.onmessage = ({ data }: MessageEvent<StdioInput>) => {
+      if ('stdin' in data) process.feed(data.stdin)
+      else process.endInput()
+    }
+    process.exited.then(
+      (exit) => this.#end(exit),
+      (fault) => this.#end({ exitCode: 134, signal: 'SIGABRT', reason: String(fault), wallTime: 0, syscalls: 0 }),
+    )
+  }
+
+  close(): void {
+    this.#port.close()
+  }
+
+  /** The page closes the port when it has read this. */
+  #end(exit: ExitStatus): void {
+    this.#flush()
+    this.#post({ exit })
+    this.#port.onmessage = null
+  }
+
+  #write(stream: Stream, bytes: Uint8Array): void {
+    if (stream !== this.#stream || this.#filled + bytes.length > BATCH) this.#flush()
+    this.#stream = stream
+    if (bytes.length > BATCH) return this.#send(new Uint8Array(bytes))
+    this.#reserve(this.#filled + bytes.length)
+    this.#buffer.set(bytes, this.#filled)
+    this.#filled += bytes.length
+    if (this.#mayLeave()) this.#flush()
+    else this.#flushSoon()
+  }
+
+  #mayLeave(): boolean {
+    const now = this.#now()
+    if (now - this.#windowStart > WINDOW) {
+      this.#windowStart = now
+      this.#sent = 0
+    }
+    return this.#sent++ < BURST
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return
+    this.#flushing = true
+    queueMicrotask(() => {
+      this.#flushing = false
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    if (this.#filled === 0) return
+    const bytes = this.#buffer.slice(0, this.#filled)
+    this.#filled = 0
+    this.#send(bytes)
+  }
+
+  #reserve(size: number): void {
+    if (size <= this.#buffer.length) return
+    const larger = new Uint8Array(Math.max(size, Math.min(BATCH, this.#buffer.length * 2), FIRST_BUFFER))
+    larger.set(this.#buffer.subarray(0, this.#filled))
+    this.#buffer = larger
+  }
+
+  #send(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#post(this.#stream === 'stdout' ? { stdout: bytes } : { stderr: bytes }, [bytes.buffer])
+  }
+
+  #post(message: StdioOutput, transfers: Transferable[] = []): void {
+    this.#port.postMessage(message, transfers)
+  }
+}

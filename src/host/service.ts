@@ -1,0 +1,158 @@
+/**
+ * What a page sees of the kernel: KernelService, exposed by comlink over a port.
+ *
+ * Always true: a call is answered with a Reply, whatever goes wrong; nothing is thrown through comlink, which would lose
+ * an error's `code`.
+ */
+
+import { expose, transfer } from 'comlink'
+import { ErrnoError } from '../abi/errno.ts'
+import type { Tree } from '../abi/tree.ts'
+import type {
+  BootOptions,
+  BootReport,
+  ContainerState,
+  FileCall,
+  FileCalls,
+  KernelService,
+  MessagePortLike,
+  MountInfo,
+  Reply,
+  StartedProcess,
+  Stdin,
+  WireError,
+} from '../abi/wire.ts'
+import type { Files } from '../kernel/files.ts'
+import { ProcessPort, type ProcessStdio, type RunningProcess } from './process-port.ts'
+
+/** What is served: the containers of one sandbox. */
+export interface ServedRuntime {
+  provide(name: string, tree: Tree): void
+  create(id: string, spec: unknown): Promise<{ warnings: readonly string[] }>
+  start(id: string, stdio: ProcessStdio): Promise<RunningProcess | undefined>
+  exec(id: string, process: unknown, stdio: ProcessStdio): Promise<RunningProcess>
+  kill(id: string, signal: string | number, pid?: number): void
+  delete(id: string, force: boolean): Promise<void>
+  state(id: string): ContainerState
+  containers(): ContainerState[]
+  mounts(id: string): MountInfo[]
+  files(id: string): Files
+  shutdown(): Promise<void>
+}
+
+export interface Booted {
+  readonly runtime: ServedRuntime
+  readonly report: BootReport
+}
+
+/** Makes a runtime for what the page asks for; an error's message is for the person who wrote the page. */
+export type Boot = (options: BootOptions) => Booted | Promise<Booted>
+
+/** Answers the page at the other end of the port. The runtime is made when the page says `boot`. */
+export function serveKernel(boot: Boot, port: MessagePort): void {
+  expose(new Service(boot), port)
+}
+
+class Service implements KernelService {
+  readonly #boot: Boot
+  #booted: Booted | undefined
+
+  constructor(boot: Boot) {
+    this.#boot = boot
+  }
+
+  boot(options: BootOptions) {
+    return reply(async () => {
+      this.#booted ??= await this.#boot(options)
+      return this.#booted.report
+    })
+  }
+
+  provide(name: string, tree: Tree) {
+    return reply(() => this.#runtime.provide(name, tree))
+  }
+
+  create(id: string, spec: unknown) {
+    return reply(() => this.#runtime.create(id, spec))
+  }
+
+  start(id: string, stdin: Stdin, stdio: MessagePortLike): Promise<Reply<StartedProcess | undefined>> {
+    return reply(() => launch(stdin, stdio, (process) => this.#runtime.start(id, process)))
+  }
+
+  exec(id: string, process: unknown, stdin: Stdin, stdio: MessagePortLike): Promise<Reply<StartedProcess>> {
+    return reply(async () => (await launch(stdin, stdio, (port) => this.#runtime.exec(id, process, port)))!)
+  }
+
+  kill(id: string, signal: string | number, pid?: number) {
+    return reply(() => this.#runtime.kill(id, signal, pid))
+  }
+
+  delete(id: string, force: boolean) {
+    return reply(() => this.#runtime.delete(id, force))
+  }
+
+  state(id: string) {
+    return reply(() => this.#runtime.state(id))
+  }
+
+  containers() {
+    return reply(() => this.#runtime.containers())
+  }
+
+  mounts(id: string) {
+    return reply(() => this.#runtime.mounts(id))
+  }
+
+  async file<Call extends FileCall>(id: string, call: Call, args: Parameters<FileCalls[Call]>) {
+    const answer = await reply(() => {
+      const files = this.#runtime.files(id) as unknown as Record<Call, (...args: unknown[]) => Promise<unknown>>
+      return files[call](...args) as Promise<ReturnType<FileCalls[Call]>>
+    })
+    const bytes = 'value' in answer ? answer.value : undefined
+    return bytes instanceof Uint8Array ? transfer(answer, [bytes.buffer]) : answer
+  }
+
+  shutdown() {
+    return reply(() => this.#booted?.runtime.shutdown())
+  }
+
+  get #runtime(): ServedRuntime {
+    if (!this.#booted) throw new Error('the sandbox is not booted')
+    return this.#booted.runtime
+  }
+}
+
+async function launch(
+  stdin: Stdin,
+  stdio: MessagePortLike,
+  start: (stdio: ProcessStdio) => Promise<RunningProcess | undefined>,
+): Promise<StartedProcess | undefined> {
+  const port = new ProcessPort(stdio as MessagePort, stdin)
+  let process: RunningProcess | undefined
+  try {
+    process = await start(port)
+  } finally {
+    if (!process) port.close()
+  }
+  if (!process) return undefined
+  port.attach(process)
+  return { pid: process.pid }
+}
+
+async function reply<T>(call: () => T | Promise<T>): Promise<Reply<T>> {
+  try {
+    return { value: await call() }
+  } catch (error) {
+    return { error: wireError(error) }
+  }
+}
+
+/** What of an error can be sent, under the names of wire.ts. */
+export function wireError(error: unknown): WireError {
+  if (!(error instanceof Error)) return { name: 'Error', message: String(error) }
+  const { code, errno, syscall, path, dest, faults } = error as Partial<WireError>
+  const fields = { code, errno, syscall, path, dest, faults }
+  const known = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+  return { ...known, name: error instanceof ErrnoError ? 'Error' : error.name, message: error.message }
+}
