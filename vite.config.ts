@@ -6,9 +6,10 @@
  * Invariant: dist/*.js is plain, self-contained ESM in one flat folder, so that `new URL('./kernel.worker.js', import.meta.url)`
  * means the same file to a browser, to Vite and to other bundlers.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type Plugin, type UserConfig } from 'vite'
+import { buildGuest } from './e2e/guests/build.mjs'
 import { entriesOf } from './e2e/tools/entries.mjs'
 import manifest from './package.json' with { type: 'json' }
 
@@ -44,6 +45,35 @@ function workerUrls(target: 'sources' | 'package'): Plugin {
   }
 }
 
+/** What the playground fetches beside its own files: its example program, compiled when it is first wanted, and the README as text. */
+function playgroundFiles(): Plugin {
+  const files: Record<string, { type: string; read: () => Promise<Buffer> }> = {
+    'example/hello.wasm': {
+      type: 'application/wasm',
+      read: async () => readFileSync(await buildGuest(`${root}web/example.c`)),
+    },
+    'example/hello.c': { type: 'text/plain; charset=utf-8', read: async () => readFileSync(`${root}web/example.c`) },
+  }
+  const readme = `${root}README.md`
+  if (existsSync(readme))
+    files['docs/readme.txt'] = { type: 'text/plain; charset=utf-8', read: async () => readFileSync(readme) }
+  return {
+    name: 'runtab:playground-files',
+    configureServer(server) {
+      for (const [name, { type, read }] of Object.entries(files)) {
+        server.middlewares.use(`/${name}`, (_request, response, next) => {
+          read().then((bytes) => response.setHeader('Content-Type', type).end(bytes), next)
+        })
+      }
+    },
+    async generateBundle() {
+      for (const [fileName, { read }] of Object.entries(files)) {
+        this.emitFile({ type: 'asset', fileName, source: await read() })
+      }
+    },
+  }
+}
+
 function library(): UserConfig {
   const present = entriesOf(manifest).filter((entry) => existsSync(`${root}${entry.source}`))
   return {
@@ -66,7 +96,7 @@ function library(): UserConfig {
 
 function playground(): UserConfig {
   return {
-    plugins: [workerUrls('sources')],
+    plugins: [workerUrls('sources'), playgroundFiles()],
     worker: { format: 'es', plugins: () => [workerUrls('sources')] },
     // Only what the playground is made of; e2e has pages of its own, and a build beside a running server would reload it.
     server: {
