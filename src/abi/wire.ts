@@ -182,5 +182,5 @@ export interface KernelService {
 
 /** The part of a MessagePort that both ends use; the core does not know the browser's type. */
 export interface MessagePortLike {
-  postMessage(message: unknown, transfer?: never[]): void
+  postMessage(message: unknown): void
 }

@@ -90,12 +90,14 @@ export class ProcessPort implements ProcessStdio {
   #write(stream: Stream, bytes: Uint8Array): void {
     if (stream !== this.#stream || this.#filled + bytes.length > BATCH) this.#flush()
     this.#stream = stream
-    if (bytes.length > BATCH) return this.#send(new Uint8Array(bytes))
-    this.#reserve(this.#filled + bytes.length)
-    this.#buffer.set(bytes, this.#filled)
-    this.#filled += bytes.length
-    if (this.#mayLeave()) this.#flush()
-    else this.#flushSoon()
+    if (bytes.length > BATCH) this.#send(new Uint8Array(bytes))
+    else {
+      this.#reserve(this.#filled + bytes.length)
+      this.#buffer.set(bytes, this.#filled)
+      this.#filled += bytes.length
+      if (this.#mayLeave()) this.#flush()
+      else this.#flushSoon()
+    }
   }
 
   #mayLeave(): boolean {

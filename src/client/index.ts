@@ -1,0 +1,14 @@
+/** The package's entry: a sandbox for a page. */
+
+export type { BootReport, ContainerState, ExitStatus, MountInfo, PlatformName, Progress } from '../abi/wire.ts'
+export type { ProcessInput, SpecInput } from '../oci/spec.ts'
+export type { Encoding, Mode, OpenFlags, Time, WriteData } from './arguments.ts'
+export type { Container } from './container.ts'
+export type { SandboxError } from './errors.ts'
+export type { FileHandle, ReadStreamOptions, ReadWriteOptions, WriteStreamOptions } from './file-handle.ts'
+export type { FileSystem, ListOptions, ReadFileOptions, WriteFileOptions } from './file-system.ts'
+export type { KernelSource } from './kernel.ts'
+export type { Process, RunOptions } from './process.ts'
+export { Sandbox, type SandboxOptions } from './sandbox.ts'
+export type { BigIntStats, Dirent, StatOptions, Stats } from './stats.ts'
+export { type FileAttributes, type FileContent, type FilePair, type FileSpec, type Files, tree } from './tree.ts'

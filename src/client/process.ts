@@ -1,0 +1,158 @@
+/**
+ * A process and its standard streams. Each process has a MessagePort of its own, so that its output does not queue
+ * behind other calls.
+ *
+ * Always true: output that arrived is kept until it is read, however slow the reader; both output streams end before
+ * `wait()` resolves; if the kernel dies, they fail and `wait()` rejects.
+ */
+
+import { transfer } from 'comlink'
+import type { ExitStatus, Progress, Stdin, StdioInput, StdioOutput } from '../abi/wire.ts'
+import { bytesOf, collected } from './bytes.ts'
+import type { SandboxError } from './errors.ts'
+import type { Kernel } from './kernel.ts'
+
+export interface RunOptions {
+  /**
+   * What the process reads. Left out: on platform `inline` nothing, it finds the end at once; on the others what is
+   * written to `process.stdin`, until that is closed. On `inline` a stream is collected before the process starts.
+   */
+  stdin?: string | Uint8Array | Blob | ReadableStream<Uint8Array | string>
+  /** Hears how far fetching and compiling the program have come. */
+  onProgress?: (progress: Progress) => void
+}
+
+export class Process {
+  /** Its number in the sandbox. */
+  readonly pid: number
+  /**
+   * What the process reads; text goes as UTF-8. Closing it is the end of its input. Writing fails with EPIPE where the
+   * input was given whole, and after the process has ended.
+   */
+  readonly stdin: WritableStream<Uint8Array | string>
+  readonly stdout: ReadableStream<Uint8Array<ArrayBuffer>>
+  readonly stderr: ReadableStream<Uint8Array<ArrayBuffer>>
+  readonly #exit: Promise<ExitStatus>
+  readonly #kill: (signal: string | number) => Promise<void>
+
+  /** @internal */
+  constructor(pid: number, stdio: Stdio, kill: (signal: string | number) => Promise<void>) {
+    this.pid = pid
+    this.stdin = stdio.stdin
+    this.stdout = stdio.stdout
+    this.stderr = stdio.stderr
+    this.#exit = stdio.exit
+    this.#kill = kill
+  }
+
+  /** How it ended; whether anybody reads its output or not. Rejects with ERR_KERNEL_GONE if the kernel dies first. */
+  wait(): Promise<ExitStatus> {
+    return this.#exit
+  }
+
+  /** kill(2). `signal` is a name (`SIGTERM`) or a number. */
+  kill(signal: string | number = 'SIGTERM'): Promise<void> {
+    return this.#kill(signal)
+  }
+
+  /** All of its stdout as text. */
+  text(): Promise<string> {
+    return new Response(this.stdout).text()
+  }
+}
+
+/** The page's end of a process's port. */
+export class Stdio {
+  readonly stdin: WritableStream<Uint8Array | string>
+  readonly stdout: ReadableStream<Uint8Array<ArrayBuffer>>
+  readonly stderr: ReadableStream<Uint8Array<ArrayBuffer>>
+  readonly exit: Promise<ExitStatus>
+  /** The kernel's end. */
+  readonly remote: MessagePort
+  /** Lets go of the port, of a process that never was. */
+  readonly close: () => void
+
+  constructor(kernel: Kernel, more: boolean, onProgress: RunOptions['onProgress']) {
+    const { port1: port, port2 } = new MessageChannel()
+    this.remote = port2
+    const [stdout, stderr] = [output(), output()]
+    this.stdout = stdout.stream
+    this.stderr = stderr.stream
+    let resolve: (status: ExitStatus) => void
+    let reject: (error: SandboxError) => void
+    this.exit = new Promise((...settle) => {
+      ;[resolve, reject] = settle
+    })
+    this.exit.catch(() => {}) // nobody need wait
+    let input = more
+
+    this.close = () => {
+      input = false
+      forget()
+      port.close()
+    }
+    const forget = kernel.onEnd((error) => {
+      this.close()
+      stdout.fail(error)
+      stderr.fail(error)
+      reject(error)
+    })
+    port.onmessage = ({ data }: MessageEvent<StdioOutput>) => {
+      if ('stdout' in data) stdout.push(data.stdout)
+      else if ('stderr' in data) stderr.push(data.stderr)
+      else if ('progress' in data) onProgress?.(data.progress)
+      else {
+        this.close()
+        stdout.end()
+        stderr.end()
+        resolve(data.exit)
+      }
+    }
+
+    const send = (message: StdioInput, transfers: Transferable[] = []) => {
+      if (!input)
+        throw Object.assign(new Error('EPIPE: broken pipe, write'), { code: 'EPIPE', errno: -32, syscall: 'write' })
+      port.postMessage(message, transfers)
+    }
+    this.stdin = new WritableStream({
+      write(chunk) {
+        const bytes = bytesOf(chunk, 'chunk')
+        send({ stdin: bytes }, [bytes.buffer])
+      },
+      close() {
+        if (input) send({ stdinEnd: true })
+      },
+      abort() {
+        if (input) send({ stdinEnd: true })
+      },
+    })
+  }
+}
+
+/** What a process starts with; of a stream that is still to be piped into it, only that there is more. */
+export async function initialInput(stdin: RunOptions['stdin'], inline: boolean): Promise<Stdin> {
+  const more = !inline && (stdin === undefined || stdin instanceof ReadableStream)
+  const none = more || stdin === undefined
+  return { initial: none ? new Uint8Array() : await collected(stdin, 'options.stdin'), more }
+}
+
+function output() {
+  let controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined
+  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start(given) {
+      controller = given
+    },
+    cancel() {
+      controller = undefined
+    },
+  })
+  return {
+    stream,
+    push: (bytes: Uint8Array) => controller?.enqueue(bytes as Uint8Array<ArrayBuffer>),
+    end: () => controller?.close(),
+    fail: (error: SandboxError) => controller?.error(error),
+  }
+}
+
+/** Marks the port to be moved to the kernel. */
+export const moved = (port: MessagePort): MessagePort => transfer(port, [port])
