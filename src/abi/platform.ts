@@ -16,3 +16,8 @@ export interface Entropy {
   /** Fills the whole array with random bytes from a cryptographic source. */
   fill(bytes: Uint8Array): void
 }
+
+export interface Timer {
+  /** Calls back once, no sooner than `deadline` (monotonic nanoseconds). Gives what calls it off. */
+  at(deadline: bigint, callback: () => void): () => void
+}

@@ -57,11 +57,11 @@ export class Task implements Syscalls, Context {
   readonly devices: DeviceTable
   readonly credentials: Credentials
   readonly root: VirtualDentry
-  readonly confined: boolean
   readonly attempt = new Attempt()
   readonly descriptors: DescriptorTable
   umask: number
   readonly #vfs: Vfs
+  #confined: boolean
   #cwd: VirtualDentry
 
   constructor(options: TaskOptions) {
@@ -73,8 +73,23 @@ export class Task implements Syscalls, Context {
     this.#cwd = options.cwd ?? options.root
     this.#cwd.mount.users++
     this.umask = options.umask ?? 0o022
-    this.confined = options.confined ?? false
+    this.#confined = options.confined ?? false
     this.descriptors = new DescriptorTable(options.openFiles)
+  }
+
+  get confined(): boolean {
+    return this.#confined
+  }
+
+  /** Does something on the kernel's own behalf, with the task's credentials, whose paths may go anywhere below the root. */
+  unconfined<T>(operation: () => T): T {
+    const confined = this.#confined
+    this.#confined = false
+    try {
+      return operation()
+    } finally {
+      this.#confined = confined
+    }
   }
 
   get cwd(): VirtualDentry {

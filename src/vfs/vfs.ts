@@ -7,6 +7,7 @@
 
 import { ErrnoError } from '../abi/errno.ts'
 import type { Clock } from '../abi/platform.ts'
+import { AnonymousFiles } from './anonymous.ts'
 import type { DeviceTable } from './context.ts'
 import type { Dentry } from './dentry.ts'
 import { FilesystemTypes, type MountRequest } from './filesystem.ts'
@@ -59,13 +60,14 @@ export class Vfs {
   readonly types = new FilesystemTypes()
   readonly superblocks = new Set<Superblock>()
   readonly anonymousDevices = new AnonymousDevices()
+  /** The kernel's own; it has the first device number. */
+  readonly anonymousFiles: AnonymousFiles
   #lastMountId = 0
 
   constructor(clock: Clock, devices: DeviceTable) {
     this.clock = clock
     this.devices = devices
-    // The first number belongs to the kernel's own unnamed files (Linux's anon_inodefs).
-    this.anonymousDevices.take()
+    this.anonymousFiles = new AnonymousFiles(this.anonymousDevices.take(), clock.coarse())
   }
 
   /** A new instance of a type, not mounted yet. Errors: ENODEV, and what the type says of its options. */

@@ -14,10 +14,10 @@ export interface OverlayOptions {
 
 /**
  * Reads `lowerdir=/a:/b,upperdir=/u,workdir=/w,userxattr`. A backslash takes the meaning from a colon, a comma or a
- * backslash behind it.
+ * backslash behind it. With `names`, a lower may also be a name that means something to the caller.
  * Errors: EINVAL with the option in the detail.
  */
-export function parseOverlayOptions(data: string): OverlayOptions {
+export function parseOverlayOptions(data: string, { names = false } = {}): OverlayOptions {
   const options: { -readonly [K in keyof OverlayOptions]: OverlayOptions[K] } = {}
   for (const part of split(data, ',')) {
     if (part === '') continue
@@ -25,14 +25,14 @@ export function parseOverlayOptions(data: string): OverlayOptions {
     const key = equals < 0 ? part : part.slice(0, equals)
     const value = equals < 0 ? undefined : part.slice(equals + 1)
     const fault = (rule: string) => new ErrnoError('EINVAL', undefined, `overlay option "${part}": ${rule}`)
-    const path = (text: string | undefined) => {
+    const path = (text: string | undefined, { name = false } = {}) => {
       const plain = text?.replace(/\\(.)/gs, '$1') ?? ''
-      if (!plain.startsWith('/')) throw fault('wants an absolute path')
+      if (!(plain.startsWith('/') || (name && plain !== ''))) throw fault('wants an absolute path')
       return plain
     }
     switch (key) {
       case 'lowerdir':
-        options.lowerdirs = split(value ?? '', ':').map(path)
+        options.lowerdirs = split(value ?? '', ':').map((each) => path(each, { name: names }))
         break
       case 'upperdir':
       case 'workdir':

@@ -1,0 +1,67 @@
+/** Running operations that may have to wait, from where waiting is possible: the host's side of `vfs/waiting.ts`. */
+
+import type { Clock, Timer } from '../abi/platform.ts'
+import { InFlight, type WaitQueue, WouldBlock } from '../vfs/waiting.ts'
+
+/** What it takes to wait. */
+export interface Waiting {
+  readonly clock: Clock
+  readonly timer: Timer
+}
+
+/**
+ * Resolves when one of the queues wakes or the deadline passes. Whoever calls it subscribes in the same turn as the
+ * operation threw, so that no wake is missed. `also` are further queues that end the wait (a kill).
+ */
+export function woken({ clock, timer }: Waiting, blocked: WouldBlock, ...also: WaitQueue[]): Promise<void> {
+  const { deadline } = blocked
+  if (deadline !== undefined && deadline <= clock.monotonic()) return Promise.resolve()
+  return new Promise((resolve) => {
+    const queues = [...blocked.queues, ...also]
+    const waiter = {
+      wake() {
+        for (const queue of queues) queue.remove(waiter)
+        callOff?.()
+        resolve()
+      },
+    }
+    const callOff = deadline === undefined ? undefined : timer.at(deadline, () => waiter.wake())
+    for (const queue of queues) queue.add(waiter)
+  })
+}
+
+/**
+ * Runs an operation until it no longer throws WouldBlock, and gives its result or its error. `settle` is called after the
+ * last try if there was more than one.
+ */
+export async function untilDone<T>(waiting: Waiting, operation: () => T, settle: () => void): Promise<T> {
+  let waited = false
+  try {
+    for (;;) {
+      try {
+        return operation()
+      } catch (cause) {
+        if (cause instanceof InFlight) {
+          waited = true
+          return (await finished(cause)) as T
+        }
+        if (!(cause instanceof WouldBlock)) throw cause
+        waited = true
+        await woken(waiting, cause)
+      }
+    }
+  } finally {
+    if (waited) settle()
+  }
+}
+
+/** The result of a change that was sent outside. */
+async function finished({ reply, finish }: InFlight): Promise<unknown> {
+  let result: unknown
+  try {
+    result = await reply
+  } catch (failure) {
+    return finish(undefined, failure)
+  }
+  return finish(result)
+}

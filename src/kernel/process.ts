@@ -1,0 +1,173 @@
+/**
+ * A process: a guest program, its task, and its end.
+ *
+ * Invariants: `exited` resolves once and never rejects. When it has, the task's descriptors are closed and nothing that
+ * the guest still does has an effect.
+ */
+
+import { O_RDONLY, O_WRONLY } from '../abi/linux.ts'
+import type { ExitStatus, Progress, Stdin } from '../abi/wire.ts'
+import type { Vfs } from '../vfs/vfs.ts'
+import { WaitQueue } from '../vfs/waiting.ts'
+import { signalName } from './signals.ts'
+import { HostInput, HostOutput } from './stdio.ts'
+import type { Task } from './task.ts'
+
+/** The page's end of a process's streams. Byte arrays are views that are valid only during the call. */
+export interface ProcessStdio {
+  readonly stdin: Stdin
+  stdout(bytes: Uint8Array): void
+  stderr(bytes: Uint8Array): void
+  progress(progress: Progress): void
+}
+
+/** A directory that a guest may start paths from: the name it knows it by, and its descriptor. */
+export interface Preopen {
+  readonly fd: number
+  readonly name: string
+  readonly root?: boolean
+}
+
+/** What ended a guest's program, as its runner saw it. */
+export type GuestEnd =
+  | { readonly exitCode: number; readonly signal?: number; readonly calls?: number }
+  | { readonly trap: string; readonly stack: string; readonly calls?: number }
+
+/** All that a runner needs to run a program as a process. */
+export interface GuestProcess {
+  readonly task: Task
+  readonly args: readonly string[]
+  readonly env: readonly string[]
+  readonly preopens: readonly Preopen[]
+  /** Set once the process is to end; the runner looks before each call of the guest. */
+  readonly kill: { readonly signal: number | undefined }
+  /** Woken when `kill` is set: ends every wait. */
+  readonly killed: WaitQueue
+}
+
+/** Runs programs: the part of a kernel that knows WebAssembly. */
+export interface GuestRunner {
+  /** Compiles a program. Errors: an Error whose message says what is wrong with the file at `path` and what to do. */
+  compile(bytes: Uint8Array<ArrayBuffer>, path: string): Promise<unknown>
+  /** Runs it to its end. Errors: an Error that says why the program cannot be run at all, before it has run. */
+  run(program: unknown, process: GuestProcess): Promise<GuestEnd>
+}
+
+export interface ProcessLimits {
+  /** Bytes to standard output and error together; past it the process is ended. */
+  readonly outputBytes: number
+}
+
+export const DEFAULT_OUTPUT_BYTES = 1 << 30
+
+const SIGABRT = 6
+const SIGXFSZ = 25
+
+export class Process {
+  readonly pid: number
+  readonly task: Task
+  readonly args: readonly string[]
+  readonly exited: Promise<ExitStatus>
+  readonly #input: HostInput
+  readonly #kill: { signal: number | undefined } = { signal: undefined }
+  readonly #killed = new WaitQueue()
+  #reason: string | undefined
+  #end!: (status: ExitStatus) => void
+  #ended = false
+  #startedAt: bigint
+
+  constructor(
+    vfs: Vfs,
+    options: {
+      pid: number
+      task: Task
+      args: readonly string[]
+      terminal: boolean
+      stdio: ProcessStdio
+      limits: ProcessLimits
+    },
+  ) {
+    const { pid, task, args, terminal, stdio, limits } = options
+    this.pid = pid
+    this.task = task
+    this.args = args
+    this.#startedAt = vfs.clock.monotonic()
+    this.exited = new Promise((resolve) => {
+      this.#end = resolve
+    })
+    this.#input = new HostInput(terminal)
+    this.#input.feed(stdio.stdin.initial)
+    if (!stdio.stdin.more) this.#input.end()
+    let room = limits.outputBytes
+    const sink = (to: (bytes: Uint8Array) => void) => (bytes: Uint8Array) => {
+      if (this.#ended || this.#kill.signal !== undefined) return
+      to(bytes.length > room ? bytes.subarray(0, room) : bytes)
+      room -= bytes.length
+      if (room < 0)
+        this.kill(SIGXFSZ, `it wrote more than ${limits.outputBytes} bytes of output (process.limits.outputBytes)`)
+    }
+    const kind = terminal ? 'char' : 'fifo'
+    const now = vfs.clock.coarse()
+    const { anonymousFiles } = vfs
+    task.descriptors.add(anonymousFiles.open(this.#input, kind, O_RDONLY, 'stdin', now))
+    task.descriptors.add(
+      anonymousFiles.open(new HostOutput(sink(stdio.stdout), terminal), kind, O_WRONLY, 'stdout', now),
+    )
+    task.descriptors.add(
+      anonymousFiles.open(new HostOutput(sink(stdio.stderr), terminal), kind, O_WRONLY, 'stderr', now),
+    )
+  }
+
+  feed(bytes: Uint8Array): void {
+    this.#input.feed(bytes)
+  }
+
+  endInput(): void {
+    this.#input.end()
+  }
+
+  /** Ends the process with a signal: at its next system call, or where it waits. The first kill counts. */
+  kill(signal: number, reason?: string): void {
+    if (this.#ended || this.#kill.signal !== undefined) return
+    this.#kill.signal = signal
+    this.#reason = reason
+    this.#killed.wake()
+  }
+
+  /** Runs the program to its end. Never rejects. */
+  async run(runner: GuestRunner, program: unknown, env: readonly string[], preopens: readonly Preopen[], now: bigint) {
+    this.#startedAt = now
+    const { task, args } = this
+    let end: GuestEnd
+    try {
+      end = await runner.run(program, { task, args, env, preopens, kill: this.#kill, killed: this.#killed })
+    } catch (error) {
+      // 126: "found but cannot be run", as shells say.
+      this.finish({ exitCode: 126, reason: error instanceof Error ? error.message : String(error) })
+      return
+    }
+    this.finish(this.#statusOf(end))
+  }
+
+  #statusOf(end: GuestEnd): Omit<ExitStatus, 'wallTime' | 'syscalls'> & { calls?: number | undefined } {
+    const { calls } = end
+    const signal = this.#kill.signal
+    if (signal !== undefined) {
+      return { ...signalled(signal), calls, ...(this.#reason !== undefined && { reason: this.#reason }) }
+    }
+    if ('trap' in end) return { ...signalled(SIGABRT), calls, reason: end.trap }
+    if (end.signal !== undefined) return { ...signalled(end.signal), calls }
+    return { exitCode: end.exitCode, calls }
+  }
+
+  /** Ends the process without having run, or after it ran. */
+  finish({ calls = 0, ...status }: Omit<ExitStatus, 'wallTime' | 'syscalls'> & { calls?: number | undefined }): void {
+    if (this.#ended) return
+    this.#ended = true
+    const wallTime = Number(this.task.clock.monotonic() - this.#startedAt) / 1e6
+    this.task.release()
+    this.#end({ ...status, wallTime, syscalls: calls })
+  }
+}
+
+const signalled = (signal: number) => ({ exitCode: 128 + signal, signal: signalName(signal) })

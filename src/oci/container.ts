@@ -1,0 +1,217 @@
+/**
+ * A container: a namespace of mounts made from a spec, and the processes in it. Its life is the runtime-spec's:
+ * creating, created, running, stopped (runtime.md, "Lifecycle").
+ *
+ * Invariant: what it holds (namespace, host's task, processes) is let go by `destroy`, once, and nothing is left behind.
+ */
+
+import { ErrnoError } from '../abi/errno.ts'
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from '../abi/linux.ts'
+import type { ContainerState, ExitStatus, MountInfo } from '../abi/wire.ts'
+import { untilDone, type Waiting } from '../kernel/attempts.ts'
+import { Files } from '../kernel/files.ts'
+import { DEFAULT_OUTPUT_BYTES, type GuestRunner, type Preopen, Process, type ProcessStdio } from '../kernel/process.ts'
+import { Task } from '../kernel/task.ts'
+import { credentialsOf } from '../vfs/context.ts'
+import { type MountNamespace, releaseTree } from '../vfs/mount.ts'
+import type { Vfs } from '../vfs/vfs.ts'
+import { findExecutable } from './executable.ts'
+import { mountInfo } from './mount-info.ts'
+import type { Programs } from './programs.ts'
+import type { ProcessSpec, Spec } from './spec.ts'
+
+/** The version of the runtime-spec that `state` speaks. */
+const OCI_VERSION = '1.2.0'
+
+/** What containers share. */
+export interface Host {
+  readonly vfs: Vfs
+  readonly waiting: Waiting
+  readonly runner: GuestRunner
+  readonly programs: Programs
+  /** A process id that was never given before. */
+  nextPid(): number
+}
+
+export class Container {
+  readonly id: string
+  readonly spec: Spec
+  readonly files: Files
+  readonly #host: Host
+  readonly #namespace: MountNamespace
+  /** The page's own hand in the files: the superuser, its working directory being `/`. */
+  readonly #task: Task
+  readonly #processes = new Map<number, Process>()
+  #status: ContainerState['status'] = 'created'
+  #init: Process | undefined
+
+  constructor(host: Host, id: string, spec: Spec, namespace: MountNamespace) {
+    this.id = id
+    this.spec = spec
+    this.#host = host
+    this.#namespace = namespace
+    const { vfs, waiting } = host
+    this.#task = new Task({ vfs, credentials: credentialsOf(0, 0), root: namespace.rootPlace })
+    this.files = new Files((operation) =>
+      untilDone(
+        waiting,
+        () => operation(this.#task),
+        () => this.#task.settle(),
+      ),
+    )
+  }
+
+  get state(): ContainerState {
+    return {
+      ociVersion: this.spec.ociVersion ?? OCI_VERSION,
+      id: this.id,
+      status: this.#status,
+      bundle: this.spec.root?.path ?? '',
+      annotations: this.spec.annotations ?? {},
+      ...(this.#init && this.#status === 'running' && { pid: this.#init.pid }),
+    }
+  }
+
+  get mounts(): MountInfo[] {
+    return mountInfo(this.#namespace)
+  }
+
+  /** Runs the spec's process; without one the container just counts as running. Errors: EBUSY if it was started before. */
+  async start(stdio: ProcessStdio): Promise<Process | undefined> {
+    if (this.#status !== 'created') {
+      throw new ErrnoError('EBUSY', this.id, `a container is started once; this one is ${this.#status}`)
+    }
+    this.#status = 'running'
+    if (!this.spec.process?.args) return undefined
+    try {
+      this.#init = await this.#run(this.spec.process, stdio)
+    } catch (error) {
+      this.#status = 'stopped'
+      throw error
+    }
+    this.#init.exited.then(() => this.#stop())
+    return this.#init
+  }
+
+  /** When init ends, the others of its pid namespace do, too: pid_namespaces(7). */
+  #stop(): void {
+    this.#status = 'stopped'
+    for (const process of this.#processes.values()) process.kill(SIGKILL, 'the container stopped')
+  }
+
+  /** Runs a further process. Errors: EBUSY unless the container is running. */
+  async exec(spec: ProcessSpec, stdio: ProcessStdio): Promise<Process> {
+    if (this.#status !== 'running') {
+      const what = this.#status === 'created' ? 'call start() first' : 'it has ended'
+      throw new ErrnoError('EBUSY', this.id, `the container is ${this.#status}, not running: ${what}`)
+    }
+    return this.#run(spec, stdio)
+  }
+
+  async #run(spec: ProcessSpec, stdio: ProcessStdio): Promise<Process> {
+    const { vfs, waiting, runner, programs } = this.#host
+    const args = spec.args ?? []
+    const env = spec.env ?? []
+    const cwd = spec.cwd ?? '/'
+    await this.#requireCwd(cwd)
+    const user = spec.user
+    const task = new Task({
+      vfs,
+      credentials: credentialsOf(user?.uid ?? 0, user?.gid ?? 0, user?.additionalGids),
+      root: this.#namespace.rootPlace,
+      umask: user?.umask ?? 0o022,
+      confined: true,
+      openFiles: spec.limits?.openFiles,
+    })
+    let process: Process
+    try {
+      const step = <T>(operation: () => T) => untilDone(waiting, operation, () => task.settle())
+      await step(() => task.unconfined(() => task.chdir(cwd)))
+      const executable = await step(() => task.unconfined(() => findExecutable(task, args[0] ?? '', env)))
+      const program = await programs.load(executable, stdio.progress)
+      process = new Process(vfs, {
+        pid: this.#host.nextPid(),
+        task,
+        args,
+        terminal: spec.terminal ?? false,
+        stdio,
+        limits: { outputBytes: spec.limits?.outputBytes ?? DEFAULT_OUTPUT_BYTES },
+      })
+      const preopens: Preopen[] = []
+      for (const [name, path] of preopensOf(cwd, spec.preopens, () => this.#topLevel(task))) {
+        const fd = await step(() => task.unconfined(() => task.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0)))
+        preopens.push({ fd, name, root: path === '/' })
+      }
+      this.#processes.set(process.pid, process)
+      process.run(runner, program, env, preopens, vfs.clock.monotonic())
+    } catch (error) {
+      task.release()
+      throw error
+    }
+    process.exited.then(() => this.#processes.delete(process.pid))
+    return process
+  }
+
+  /** A working directory that is missing is made, as runc does. Errors: ENOTDIR, EROFS. */
+  async #requireCwd(cwd: string): Promise<void> {
+    await this.files.mkdir(cwd, 0o755, true)
+  }
+
+  /** Names of the directories at the root. */
+  #topLevel(task: Task): string[] {
+    const fd = task.unconfined(() => task.openat(AT_FDCWD, '/', O_RDONLY | O_DIRECTORY, 0))
+    const entries = task.getdents(fd, 2, Number.POSITIVE_INFINITY)
+    task.close(fd)
+    return entries.filter(({ kind }) => kind === 'directory').map(({ name }) => name)
+  }
+
+  /** Errors: ESRCH for a process that is not there. Without a pid all processes get the signal, and none is no fault. */
+  kill(signal: number, pid?: number): void {
+    if (pid === undefined) {
+      for (const process of this.#processes.values()) process.kill(signal)
+      if (!this.#init) this.#status = 'stopped'
+      return
+    }
+    const process = this.#processes.get(pid)
+    if (!process) throw new ErrnoError('ESRCH', this.id, `no process ${pid} is running in it`)
+    process.kill(signal)
+  }
+
+  /** Whether a process runs in it, or may be made to. */
+  get isLive(): boolean {
+    return this.#status === 'running' && this.#processes.size > 0
+  }
+
+  /** Ends what runs, then takes the mounts apart: lazily, so what is still open works until it is closed. */
+  async destroy(): Promise<void> {
+    this.#status = 'stopped'
+    const ends: Promise<ExitStatus>[] = []
+    for (const process of this.#processes.values()) {
+      process.kill(SIGKILL, 'the container was deleted')
+      ends.push(process.exited)
+    }
+    await Promise.all(ends)
+    this.#task.release()
+    releaseTree(this.#namespace.root)
+  }
+}
+
+const SIGKILL = 9
+
+/**
+ * The directories that a guest gets as preopens, as [guest's name, path], and why these.
+ *
+ * Preview1 has no working directory: libc resolves a relative name against the preopen with the longest name that is a
+ * prefix, `.` and `/` being equally short, the later one winning. So with the working directory `/` the one preopen is `/`.
+ * Elsewhere `.` comes behind `/`, and every directory of the root is a preopen by name, so that absolute paths into them
+ * still find them.
+ */
+function preopensOf(
+  cwd: string,
+  given: Readonly<Record<string, string>> | undefined,
+  topLevel: () => readonly string[],
+): readonly (readonly [name: string, path: string])[] {
+  if (given) return Object.entries(given)
+  if (cwd === '/') return [['/', '/']]
+  return [['/', '/'], ['.', cwd], ...topLevel().map((name) => [`/${name}`, `/${name}`] as const)]
+}

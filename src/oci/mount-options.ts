@@ -1,0 +1,54 @@
+/** What the options of a spec's mount mean: mount(8), runtime-spec config.md "Mounts". */
+
+import type { MountFlags } from '../vfs/mount.ts'
+import type { MountSpec } from './spec.ts'
+
+export interface MountOptions {
+  readonly flags: MountFlags
+  /** Options that belong to the filesystem type, in the order given, as its mount takes them. */
+  readonly data: string
+  readonly recursive: boolean
+}
+
+type Flags = { -readonly [K in keyof MountFlags]: MountFlags[K] }
+
+/** Of each pair the last one counts. */
+const switches: Record<string, (flags: Flags) => void> = {
+  ro: (flags) => (flags.readonly = true),
+  rw: (flags) => (flags.readonly = false),
+  noexec: (flags) => (flags.noexec = true),
+  exec: (flags) => (flags.noexec = false),
+  nosuid: (flags) => (flags.nosuid = true),
+  suid: (flags) => (flags.nosuid = false),
+  nodev: (flags) => (flags.nodev = true),
+  dev: (flags) => (flags.nodev = false),
+  noatime: (flags) => (flags.noatime = true),
+  atime: (flags) => (flags.noatime = false),
+  strictatime: (flags) => {
+    flags.strictatime = true
+    flags.noatime = false
+  },
+  relatime: (flags) => (flags.strictatime = false),
+}
+
+/** Options of a type itself; others are unknown to it. */
+const dataKeys: Record<string, readonly string[]> = {
+  tmpfs: ['size', 'nr_blocks', 'nr_inodes', 'mode', 'uid', 'gid', 'noswap'],
+  overlay: ['lowerdir', 'upperdir', 'workdir', 'userxattr'],
+}
+
+/** Reads a mount's options. An unknown one is left out and warned about, with its place. */
+export function mountOptions(mount: MountSpec, place: string, warn: (warning: string) => void): MountOptions {
+  const flags: Flags = {}
+  const data: string[] = []
+  let recursive = false
+  const known = dataKeys[mount.type ?? ''] ?? []
+  for (const [i, option] of (mount.options ?? []).entries()) {
+    const set = Object.hasOwn(switches, option) ? switches[option] : undefined
+    if (set) set(flags)
+    else if (option === 'bind' || option === 'rbind') recursive = option === 'rbind'
+    else if (known.includes(option.split('=', 1)[0]!)) data.push(option)
+    else warn(`${place}.options[${i}]: unknown option "${option}", ignored`)
+  }
+  return { flags, data: data.join(','), recursive }
+}

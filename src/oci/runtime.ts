@@ -1,0 +1,160 @@
+/**
+ * The sandbox's containers: the runtime-spec's operations (create, start, exec, kill, delete, state) on the kernel's parts.
+ *
+ * Invariant: an operation that fails leaves the sandbox as it was.
+ */
+
+import { ErrnoError } from '../abi/errno.ts'
+import type { Entropy } from '../abi/platform.ts'
+import type { Tree } from '../abi/tree.ts'
+import type { ContainerState, MountInfo, Progress } from '../abi/wire.ts'
+import { DeviceRegistry } from '../devices/device-registry.ts'
+import { memoryDevices } from '../devices/memory-devices.ts'
+import type { ContentReaders } from '../fs/gofer/content.ts'
+import { goferType } from '../fs/gofer/gofer.ts'
+import { overlayType } from '../fs/overlay/overlay.ts'
+import { tmpfsType } from '../fs/tmpfs/tmpfs.ts'
+import type { Waiting } from '../kernel/attempts.ts'
+import type { Files } from '../kernel/files.ts'
+import type { GuestRunner, Process, ProcessStdio } from '../kernel/process.ts'
+import { signalNumber } from '../kernel/signals.ts'
+import { Vfs } from '../vfs/vfs.ts'
+import { Bundle } from './bundle.ts'
+import { Container, type Host } from './container.ts'
+import { Mounter } from './mounter.ts'
+import { Programs } from './programs.ts'
+import { parseProcess, parseSpec } from './spec.ts'
+
+/** What a runtime needs of the machine: `host/` implements it. */
+export interface RuntimeOptions extends Waiting {
+  readonly entropy: Entropy
+  readonly readers: ContentReaders
+  readonly runner: GuestRunner
+}
+
+export class Runtime implements Host {
+  readonly vfs: Vfs
+  readonly waiting: Waiting
+  readonly runner: GuestRunner
+  readonly programs: Programs
+  readonly #bundle: Bundle
+  /** undefined while a container of that id is being created. */
+  readonly #containers = new Map<string, Container | undefined>()
+  /** Who hears of fetches: the processes whose programs are being loaded. */
+  readonly #loading = new Set<ProcessStdio>()
+  #lastPid = 0
+
+  constructor(options: RuntimeOptions) {
+    const devices = new DeviceRegistry()
+    for (const device of memoryDevices(options.entropy)) devices.register(device)
+    this.waiting = options
+    this.runner = options.runner
+    this.vfs = new Vfs(options.clock, devices)
+    this.vfs.types.register(tmpfsType)
+    this.vfs.types.register(overlayType)
+    this.vfs.types.register(goferType(options.readers))
+    this.programs = new Programs(options.runner, options)
+    this.#bundle = new Bundle(this.vfs)
+  }
+
+  nextPid(): number {
+    return ++this.#lastPid
+  }
+
+  /** Hands in a tree of files under a name. Errors: EINVAL, EEXIST. */
+  provide(name: string, tree: Tree): void {
+    this.#bundle.provide(name, tree)
+  }
+
+  /** Errors: SpecError with every fault; EEXIST for an id that is taken; those of the mounts. */
+  async create(id: string, input: unknown): Promise<{ warnings: string[] }> {
+    if (!/^[\w.+-]+$/.test(id)) {
+      throw new ErrnoError('EINVAL', id, 'a container id is made of letters, digits, _ . + -')
+    }
+    const { spec, warnings } = parseSpec(input)
+    if (this.#containers.has(id)) throw new ErrnoError('EEXIST', id, 'there is a container of this id')
+    this.#containers.set(id, undefined)
+    try {
+      const warn = (warning: string) => void warnings.push(warning)
+      const mounter = new Mounter({ vfs: this.vfs, bundle: this.#bundle, waiting: this.waiting, warn })
+      this.#containers.set(id, new Container(this, id, spec, await mounter.mountAll(spec)))
+      return { warnings }
+    } catch (error) {
+      this.#containers.delete(id)
+      throw error
+    }
+  }
+
+  /** Runs the spec's process, if it has one. Errors: ENOENT for no such container; those of exec. */
+  start(id: string, stdio: ProcessStdio): Promise<Process | undefined> {
+    return this.#whileLoading(stdio, () => this.#get(id).start(stdio))
+  }
+
+  /** Errors: SpecError; EBUSY; ENOENT, EACCES and so on for the program; the runner's error for what is no program. */
+  exec(id: string, input: unknown, stdio: ProcessStdio): Promise<Process> {
+    return this.#whileLoading(stdio, async () => {
+      const container = this.#get(id)
+      return container.exec(parseProcess(input).process, stdio)
+    })
+  }
+
+  async #whileLoading<T>(stdio: ProcessStdio, work: () => Promise<T>): Promise<T> {
+    this.#loading.add(stdio)
+    try {
+      return await work()
+    } finally {
+      this.#loading.delete(stdio)
+    }
+  }
+
+  /** A file behind a URL is being fetched: whoever waits for a program hears of it. */
+  fetching(progress: Progress): void {
+    for (const stdio of this.#loading) stdio.progress(progress)
+  }
+
+  /** Errors: ENOENT, EINVAL for no such signal, ESRCH for no such process. */
+  kill(id: string, signal: string | number, pid?: number): void {
+    this.#get(id).kill(signalNumber(signal), pid)
+  }
+
+  /** Errors: ENOENT; EBUSY while it runs, unless forced. */
+  async delete(id: string, force: boolean): Promise<void> {
+    const container = this.#get(id)
+    if (container.isLive && !force) {
+      throw new ErrnoError('EBUSY', id, 'a process runs in the container: kill it first, or delete with force')
+    }
+    this.#containers.delete(id)
+    await container.destroy()
+  }
+
+  state(id: string): ContainerState {
+    return this.#get(id).state
+  }
+
+  containers(): ContainerState[] {
+    return [...this.#containers.values()].flatMap((container) => (container ? [container.state] : []))
+  }
+
+  mounts(id: string): MountInfo[] {
+    return this.#get(id).mounts
+  }
+
+  files(id: string): Files {
+    return this.#get(id).files
+  }
+
+  #get(id: string): Container {
+    const container = this.#containers.get(id)
+    if (!container) throw new ErrnoError('ENOENT', id, 'there is no container of this id')
+    return container
+  }
+
+  /** Deletes all containers, then lets go of the bundle. */
+  async shutdown(): Promise<void> {
+    const containers = [...this.#containers.values()]
+    this.#containers.clear()
+    await Promise.all(containers.map((container) => container?.destroy()))
+    this.#bundle.release()
+    this.vfs.types.release()
+  }
+}

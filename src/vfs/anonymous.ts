@@ -1,0 +1,79 @@
+/**
+ * Files without a name: what a descriptor refers to when it is a pipe, a terminal or a host's stream. They live in a
+ * filesystem of the kernel's own, which is mounted nowhere (Linux's pipefs and anon_inodefs).
+ */
+
+import type { FileKind } from '../abi/syscalls.ts'
+import { Dentry } from './dentry.ts'
+import { FileDescription } from './description.ts'
+import { ATIME, type AttributeChanges, CTIME, type Filesystem, MTIME, type SpecialInode, type Stream } from './inode.ts'
+import { typeBits } from './kinds.ts'
+import { Mount, Superblock, VirtualDentry } from './mount.ts'
+
+export class AnonymousFiles {
+  readonly #mount: Mount
+  #lastIno = 1
+
+  constructor(dev: number, now: bigint) {
+    const filesystem: Filesystem = {
+      type: 'pipefs',
+      dev,
+      readonly: false,
+      get root() {
+        return root
+      },
+      usage: () => ({ type: 0x50495045, blockSize: 4096, blocks: 0, blocksFree: 0, files: 0, filesFree: 0 }),
+    }
+    const root = new AnonymousInode(filesystem, 1, 'fifo', 0o600, now)
+    this.#mount = new Mount(0, new Superblock(filesystem, () => {}), new Dentry('', undefined, root), 'none', {})
+  }
+
+  /** An open file over a stream; `label` is what a path to it shows, such as `pipe:[7]`. `flags` as for open(2). */
+  open(stream: Stream, kind: SpecialInode['kind'], flags: number, label: string, now: bigint): FileDescription {
+    const { filesystem } = this.#mount.superblock
+    const inode = new AnonymousInode(filesystem, ++this.#lastIno, kind, 0o600, now)
+    return new FileDescription(new VirtualDentry(this.#mount, new Dentry(label, undefined, inode)), flags, stream)
+  }
+}
+
+class AnonymousInode implements SpecialInode {
+  readonly filesystem: Filesystem
+  readonly ino: number
+  readonly kind: SpecialInode['kind']
+  mode: number
+  uid = 0
+  gid = 0
+  readonly nlink = 1
+  readonly size = 0
+  readonly blocks = 0
+  readonly rdev = 0
+  atime: bigint
+  mtime: bigint
+  ctime: bigint
+  readonly btime: bigint
+
+  constructor(filesystem: Filesystem, ino: number, kind: SpecialInode['kind'] & FileKind, mode: number, now: bigint) {
+    this.filesystem = filesystem
+    this.ino = ino
+    this.kind = kind
+    this.mode = typeBits(kind) | mode
+    this.atime = now
+    this.mtime = now
+    this.ctime = now
+    this.btime = now
+  }
+
+  setAttributes(changes: AttributeChanges): void {
+    if (changes.mode !== undefined) this.mode = typeBits(this.kind) | changes.mode
+    if (changes.uid !== undefined) this.uid = changes.uid
+    if (changes.gid !== undefined) this.gid = changes.gid
+    if (changes.atime !== undefined) this.atime = changes.atime
+    if (changes.mtime !== undefined) this.mtime = changes.mtime
+  }
+
+  touch(which: number, now: bigint): void {
+    if (which & ATIME) this.atime = now
+    if (which & MTIME) this.mtime = now
+    if (which & CTIME) this.ctime = now
+  }
+}
