@@ -21,10 +21,13 @@ export function createBlobReader(): BlobReader {
   }
 }
 
+/** Firefox throws exceptions of its own, which are no Errors, for what FileAPI calls NotReadableError and NotFoundError. */
 function reasonOf(failure: unknown): string {
-  if (!(failure instanceof DOMException)) return String(failure)
-  if (failure.name === 'NotReadableError')
-    return 'it was changed on disk, or may not be read any more, since the page handed it in'
-  if (failure.name === 'NotFoundError') return 'it was removed from disk since the page handed it in'
-  return `${failure.name}: ${failure.message}`
+  const { name, message } = failure as { name?: string; message?: string }
+  if (name === 'NotFoundError' || name === 'NS_ERROR_FILE_NOT_FOUND')
+    return 'it was removed since the page handed it in'
+  if (name === 'NotReadableError' || name === 'NS_ERROR_FAILURE') {
+    return 'it was changed on disk since the page handed it in, or may not be read any more'
+  }
+  return `${name}: ${message}`
 }

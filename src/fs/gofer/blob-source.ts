@@ -75,8 +75,9 @@ export class BlobCache {
     } catch (failure) {
       throw new ErrnoError('EIO', undefined, `${label}: ${messageOf(failure)}`)
     }
-    if (bytes.length !== length) throw new ErrnoError('EIO', undefined, `${label}: it is shorter than it was`)
-    return bytes
+    if (bytes.length === length) return bytes
+    // So Chromium tells of a file that was cut short or removed.
+    throw new ErrnoError('EIO', undefined, `${label}: it was cut short or removed since the page handed it in`)
   }
 }
 

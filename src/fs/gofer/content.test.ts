@@ -202,7 +202,10 @@ describe('a Blob', () => {
     expect(error).toMatchObject({ code: 'EIO', detail: 'dir/f: it was changed on disk' })
     blobs.failure = undefined
     blobs.shortBy = 1
-    expect(thrown(() => check(inode, 0, 10))).toMatchObject({ code: 'EIO', detail: 'dir/f: it is shorter than it was' })
+    expect(thrown(() => check(inode, 0, 10))).toMatchObject({
+      code: 'EIO',
+      detail: 'dir/f: it was cut short or removed since the page handed it in',
+    })
     blobs.shortBy = 0
     expect(check(inode, 0, 10)).toBe(10)
   })

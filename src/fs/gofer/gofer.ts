@@ -1,7 +1,8 @@
 /**
  * The gofer filesystem: files that come from outside the sandbox, here a tree that the page handed in. Read-only.
  *
- * Invariant: what a tree says does not change; where a File changed on disk since, reading it is EIO, never other bytes.
+ * Invariant: what a tree says does not change. Where a File changed on disk since, reading it is EIO; but Firefox, against
+ * the FileAPI, hands out the new bytes of a File that did not become shorter, and no script can tell.
  */
 
 import { ErrnoError } from '../../abi/errno.ts'

@@ -1,0 +1,13 @@
+/** What of src/host only a browser has, for the specs that look at it by itself: bundled by host-in-page.ts. */
+export * as idb from 'idb-keyval'
+export { ContentReaders } from '../src/fs/gofer/content.ts'
+export { createGofer } from '../src/fs/gofer/gofer.ts'
+export { createBlobReader } from '../src/host/blob-reader.ts'
+export { createClock } from '../src/host/clock.ts'
+export { createEntropy } from '../src/host/entropy.ts'
+export { detectFeatures } from '../src/host/features.ts'
+export { createMacrotasks } from '../src/host/macrotask.ts'
+export { createSleep } from '../src/host/sleep.ts'
+export { Database, deleteDatabase } from '../src/host/store.ts'
+export { createFetchReader, createXhrReader } from '../src/host/url-reader.ts'
+export { Attempt } from '../src/vfs/waiting.ts'
