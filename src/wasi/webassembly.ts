@@ -42,6 +42,7 @@ export interface WasmApi {
   readonly RuntimeError: ErrorClass
   readonly LinkError: ErrorClass
   readonly CompileError: ErrorClass
+  compile(bytes: Uint8Array<ArrayBuffer>): Promise<WasmModule>
   instantiate(module: WasmModule, imports?: WasmImports): Promise<WasmInstance>
   validate(bytes: ArrayBufferView<ArrayBuffer>): boolean
   /** JavaScript Promise Integration (https://github.com/WebAssembly/js-promise-integration); absent where unsupported. */

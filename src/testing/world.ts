@@ -1,0 +1,70 @@
+/** A whole kernel in this thread, for tests and benchmarks in Node: everything but the Worker is real. */
+
+import type { Tree } from '../abi/tree.ts'
+import type { ExitStatus } from '../abi/wire.ts'
+import { ContentReaders } from '../fs/gofer/content.ts'
+import { createClock } from '../host/clock.ts'
+import { createEntropy } from '../host/entropy.ts'
+import { createMacrotasks } from '../host/macrotask.ts'
+import { createSleep } from '../host/sleep.ts'
+import { createTimer } from '../host/timer.ts'
+import type { ProcessStdio } from '../kernel/process.ts'
+import { Runtime } from '../oci/runtime.ts'
+import { createRunner } from '../wasi/runner.ts'
+
+export interface World {
+  readonly runtime: Runtime
+  /** Runs a process in a container to its end. `stdin` is all there is on its standard input. */
+  exec(id: string, process: object, stdin?: string): Promise<Finished>
+  close(): Promise<void>
+}
+
+export interface Finished extends ExitStatus {
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Boots a kernel on platform `inline`. */
+export function bootWorld(): World {
+  const clock = createClock()
+  const entropy = createEntropy()
+  const macrotasks = createMacrotasks()
+  const timer = createTimer(clock)
+  const sleep = createSleep(clock)
+  const macrotask = () => macrotasks.next()
+  const runner = createRunner({ platform: 'inline', clock, entropy, sleep, macrotask, timer })
+  const noHost = (): never => {
+    throw new Error('there are no Blobs and URLs in this world')
+  }
+  const readers = new ContentReaders({ read: noHost }, { fetch: noHost })
+  const runtime = new Runtime({ clock, timer, entropy, runner, readers })
+  return {
+    runtime,
+    async exec(id, process, stdin = '') {
+      const out: Uint8Array[] = []
+      const err: Uint8Array[] = []
+      const stdio: ProcessStdio = {
+        stdin: { initial: new TextEncoder().encode(stdin), more: false },
+        stdout: (bytes) => void out.push(bytes.slice()),
+        stderr: (bytes) => void err.push(bytes.slice()),
+        progress: () => {},
+      }
+      const running = await runtime.exec(id, process, stdio)
+      const status = await running.exited
+      return { ...status, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }
+    },
+    async close() {
+      await runtime.shutdown()
+      macrotasks.close()
+    },
+  }
+}
+
+/** A tree of one file per entry. */
+export const treeOf = (files: Record<string, string | Uint8Array>): Tree => ({
+  entries: Object.entries(files).map(([path, content]) => ({
+    path,
+    kind: 'file',
+    content: typeof content === 'string' ? new TextEncoder().encode(content) : content,
+  })),
+})

@@ -1,0 +1,61 @@
+/**
+ * Runs a process's program in this Worker: what `kernel/process.ts` asks of a machine that knows WebAssembly.
+ */
+
+import type { Clock, Entropy } from '../abi/platform.ts'
+import { type Waiting, woken } from '../kernel/attempts.ts'
+import type { GuestEnd, GuestProcess, GuestRunner } from '../kernel/process.ts'
+import { InFlight } from '../vfs/waiting.ts'
+import { compileError, runGuest } from './guest.ts'
+import { type WasmModule, wasmApi } from './webassembly.ts'
+
+export interface RunnerOptions extends Waiting {
+  readonly platform: 'inline' | 'jspi'
+  readonly clock: Clock
+  readonly entropy: Entropy
+  /** Blocks the thread until a time of the monotonic clock. */
+  readonly sleep: (until: bigint) => void
+  /** Resolves in a new macrotask. */
+  readonly macrotask: () => Promise<void>
+  /** Hears of faults of the kernel's own, which a guest sees as EIO. */
+  readonly onFault?: (error: unknown) => void
+}
+
+export function createRunner(options: RunnerOptions): GuestRunner {
+  const { platform, clock, entropy, sleep, macrotask, onFault } = options
+  return {
+    async compile(bytes, path) {
+      try {
+        return await wasmApi().compile(bytes)
+      } catch (error) {
+        throw compileError(error, path)
+      }
+    },
+
+    async run(program, { task, args, env, preopens, kill, killed }: GuestProcess): Promise<GuestEnd> {
+      // The caller learns of the process before it runs: on platform inline the whole program is one synchronous call.
+      await macrotask()
+      return runGuest({
+        module: program as WasmModule,
+        platform,
+        syscalls: task,
+        args,
+        env,
+        preopens,
+        clock,
+        entropy,
+        sleep,
+        macrotask,
+        kill,
+        wait: (blocked) =>
+          blocked instanceof InFlight
+            ? blocked.reply.then(
+                () => {},
+                () => {},
+              )
+            : woken(options, blocked, killed),
+        ...(onFault && { onFault }),
+      })
+    },
+  }
+}
