@@ -54,7 +54,7 @@ async function boot(): Promise<Session> {
 }
 
 function showPlatform(name: string, reason: string): void {
-  platform.querySelector('b')?.replaceChildren(name === 'booting…' ? 'booting…' : `platform ${name}`)
+  platform.querySelector('b')?.replaceChildren(name)
   platform.querySelector('span')?.replaceChildren(reason)
   platform.title = reason
   byId('help-platform', HTMLElement).textContent = reason === '' ? 'The sandbox is booting.' : `${name}: ${reason}`

@@ -48,7 +48,8 @@ export class TreeView {
     new ResizeObserver(() => this.draw()).observe(tree)
     tree.addEventListener('keydown', (event) => this.#onKey(event))
     tree.addEventListener('focus', () => {
-      if (model.selected === undefined && model.move('first')) this.#selected()
+      // By keyboard; a click will select by itself.
+      if (model.selected === undefined && tree.matches(':focus-visible') && model.move('first')) this.#selected()
     })
     tree.addEventListener('click', (event) => {
       const row = this.rowAt(event.target as Element)
@@ -82,10 +83,12 @@ export class TreeView {
     const count = Math.ceil(this.#tree.clientHeight / height) + 2 * MARGIN
     const last = Math.min(rows.length, first + count)
     this.#space.style.height = `${rows.length * height}px`
-    // The element at an index is drawn anew in place, so nothing ever slides past what one is looking at.
-    const drawn = []
-    for (let i = first; i < last; i++) drawn.push(this.#drawRow(rows[i] as Row, i, height))
-    this.#space.replaceChildren(...drawn)
+    // A row's element stays where it is and only what it shows changes: nothing slides, and a click that began on it ends on it.
+    while (this.#space.childElementCount > last - first) this.#space.lastElementChild?.remove()
+    while (this.#space.childElementCount < last - first)
+      this.#space.append(element('div', { role: 'treeitem', class: 'tree-row' }))
+    for (let i = first; i < last; i++)
+      this.#fill(this.#space.children[i - first] as HTMLElement, rows[i] as Row, i, height)
     const at = this.#model.indexOfSelected()
     if (at >= first && at < last) this.#tree.setAttribute('aria-activedescendant', `tree-row-${at}`)
     else this.#tree.removeAttribute('aria-activedescendant')
@@ -101,28 +104,26 @@ export class TreeView {
     this.draw()
   }
 
-  #drawRow(row: Row, index: number, height: number): HTMLElement {
+  #fill(drawn: HTMLElement, row: Row, index: number, height: number): void {
+    const attributes = {
+      id: `tree-row-${index}`,
+      'data-path': row.path,
+      'aria-level': String(row.level),
+      'aria-posinset': String(row.position),
+      'aria-setsize': String(row.siblings),
+      'aria-selected': String(row.path === this.#model.selected),
+      style: `top: ${index * height}px; --depth: ${row.level - 1}`,
+      title: row.path,
+    }
+    for (const [name, value] of Object.entries(attributes)) drawn.setAttribute(name, value)
+    if (row.expanded === undefined) drawn.removeAttribute('aria-expanded')
+    else drawn.setAttribute('aria-expanded', String(row.expanded))
     const note = [this.#events.noteOf(row), row.empty ? 'empty' : ''].filter((text) => text !== '').join(', ')
-    const drawn = element(
-      'div',
-      {
-        role: 'treeitem',
-        class: 'tree-row',
-        id: `tree-row-${index}`,
-        'data-path': row.path,
-        'aria-level': String(row.level),
-        'aria-posinset': String(row.position),
-        'aria-setsize': String(row.siblings),
-        'aria-selected': String(row.path === this.#model.selected),
-        style: `top: ${index * height}px; --depth: ${row.level - 1}`,
-        title: row.path,
-      },
+    drawn.replaceChildren(
       element('span', { class: 'twisty', 'aria-hidden': 'true' }),
       element('span', { class: 'tree-name' }, row.name),
+      element('span', { class: 'tree-note' }, note),
     )
-    if (note !== '') drawn.append(element('span', { class: 'tree-note' }, note))
-    if (row.expanded !== undefined) drawn.setAttribute('aria-expanded', String(row.expanded))
-    return drawn
   }
 
   #onKey(event: KeyboardEvent): void {
