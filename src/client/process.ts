@@ -86,12 +86,13 @@ export class Stdio {
     this.exit.catch(() => {}) // nobody need wait
     let input = more
 
+    let forget = () => {}
     this.close = () => {
       input = false
       forget()
       port.close()
     }
-    const forget = kernel.onEnd((error) => {
+    forget = kernel.onEnd((error) => {
       this.close()
       stdout.fail(error)
       stderr.fail(error)
