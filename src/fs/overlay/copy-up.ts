@@ -149,6 +149,7 @@ const newInode = ({ kind, real, filesystem }: OverlayInode, target?: string): Ne
 export function place(ready: Prepared, attempt: Attempt, undo: Undo): void {
   const { node } = ready
   const parent = node.parent!
+  node.filesystem.requireUpperName(node.name)
   const directory = parent.upper!
   const { mtime, atime, ctime } = directory
   const inode = make(ready, directory, node.name, attempt, undo)

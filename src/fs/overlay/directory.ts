@@ -7,7 +7,6 @@
  */
 
 import { ErrnoError } from '../../abi/errno.ts'
-import { utf8Length } from '../../abi/utf8.ts'
 import type { DirectoryInode, Inode, ListedEntry, NewInode } from '../../vfs/inode.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
 import { allOrNothing } from './copy-up.ts'
@@ -159,8 +158,7 @@ export class OverlayDirectory extends OverlayNode<DirectoryInode> implements Dir
   /** Errors: ENOENT if the directory was removed; ENAMETOOLONG if a lower layer takes longer names than the upper. */
   requireRoomFor(name: string): void {
     if (this.dead) throw new ErrnoError('ENOENT')
-    const max = this.filesystem.upperNameMax
-    if (name.length * 3 > max && utf8Length(name) > max) throw new ErrnoError('ENAMETOOLONG')
+    this.filesystem.requireUpperName(name)
   }
 
   /** A name came, or went to another file. */

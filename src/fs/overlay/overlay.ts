@@ -12,6 +12,7 @@
 
 import { ErrnoError } from '../../abi/errno.ts'
 import type { Clock } from '../../abi/platform.ts'
+import { utf8Length } from '../../abi/utf8.ts'
 import type { FilesystemType, MountRequest } from '../../vfs/filesystem.ts'
 import type { DirectoryInode, Filesystem, FilesystemUsage, Inode } from '../../vfs/inode.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
@@ -53,11 +54,11 @@ export class OverlayFilesystem implements Filesystem {
   readonly upper: Inode | undefined
   /** The same if it is a directory: where files without a name are made. */
   readonly upperRoot: DirectoryInode | undefined
-  readonly upperNameMax: number
   /** Whether inodes of the upper have extended attributes. */
   readonly writesMarks: boolean
   /** The nodes of upper files that have several names. */
   readonly linked = new WeakMap<Inode, OverlayInode>()
+  readonly #upperNameMax: number
   readonly #top: Inode
   readonly #release: (() => void) | undefined
   readonly #farNumbers = new Map<string, number>()
@@ -81,7 +82,7 @@ export class OverlayFilesystem implements Filesystem {
     this.marks = marks
     this.upper = upper
     this.upperRoot = upper?.kind === 'directory' ? upper : undefined
-    this.upperNameMax = upper?.filesystem.nameMax ?? 255
+    this.#upperNameMax = upper?.filesystem.nameMax ?? 255
     this.writesMarks = upper?.xattrs !== undefined
     this.readonly = !upper || upper.filesystem.readonly
     this.nameMax = Math.max(...all.map(({ filesystem }) => filesystem.nameMax ?? 255))
@@ -123,6 +124,12 @@ export class OverlayFilesystem implements Filesystem {
     const number = FIRST_FAR_NUMBER + this.#farNumbers.size
     this.#farNumbers.set(key, number)
     return number
+  }
+
+  /** Errors: ENAMETOOLONG for a name that only a lower layer can have. */
+  requireUpperName(name: string): void {
+    const max = this.#upperNameMax
+    if (name.length * 3 > max && utf8Length(name) > max) throw new ErrnoError('ENAMETOOLONG')
   }
 
   /** A name that a directory of the upper does not have. */

@@ -6,8 +6,9 @@ import type { Undo } from './copy-up.ts'
 import { isWhiteout } from './marks.ts'
 import type { OverlayFilesystem } from './overlay.ts'
 
-/** Preconditions: the name is free in the upper. Errors: ENOSPC. */
+/** Preconditions: the name is free in the upper. Errors: ENAMETOOLONG; ENOSPC. */
 export function makeWhiteout(by: OverlayFilesystem, upper: DirectoryInode, name: string, attempt: Attempt): Inode {
+  by.requireUpperName(name)
   return upper.create!(name, { kind: 'char', mode: 0, uid: 0, gid: 0, rdev: 0, now: by.clock.coarse() }, attempt)
 }
 
