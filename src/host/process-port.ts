@@ -7,15 +7,7 @@
  */
 
 import type { ExitStatus, Progress, Stdin, StdioInput, StdioOutput } from '../abi/wire.ts'
-
-/** Where a process's standard streams lead. */
-export interface ProcessStdio {
-  readonly stdin: Stdin
-  /** `bytes` is only looked at during the call. */
-  stdout(bytes: Uint8Array): void
-  stderr(bytes: Uint8Array): void
-  progress(progress: Progress): void
-}
+import type { ProcessStdio } from '../kernel/process.ts'
 
 /** A process that was started. */
 export interface RunningProcess {
@@ -52,17 +44,10 @@ export class ProcessPort implements ProcessStdio {
     this.#now = now
   }
 
-  stdout(bytes: Uint8Array): void {
-    this.#write('stdout', bytes)
-  }
-
-  stderr(bytes: Uint8Array): void {
-    this.#write('stderr', bytes)
-  }
-
-  progress(progress: Progress): void {
-    this.#post({ progress })
-  }
+  // Properties, because they are passed on as functions.
+  readonly stdout = (bytes: Uint8Array): void => this.#write('stdout', bytes)
+  readonly stderr = (bytes: Uint8Array): void => this.#write('stderr', bytes)
+  readonly progress = (progress: Progress): void => this.#post({ progress })
 
   /** Feeds the process what the page sends, and tells the page when it ends. */
   attach(process: RunningProcess): void {

@@ -23,9 +23,10 @@ import type {
   WireError,
 } from '../abi/wire.ts'
 import type { Files } from '../kernel/files.ts'
-import { ProcessPort, type ProcessStdio, type RunningProcess } from './process-port.ts'
+import type { ProcessStdio } from '../kernel/process.ts'
+import { ProcessPort, type RunningProcess } from './process-port.ts'
 
-/** What is served: the containers of one sandbox. */
+/** What is served: the containers of one sandbox, as oci/runtime.ts has them. */
 export interface ServedRuntime {
   provide(name: string, tree: Tree): void
   create(id: string, spec: unknown): Promise<{ warnings: readonly string[] }>
