@@ -1,6 +1,6 @@
 /* What a program sees of a file system through libc: every line is `label: what happened`, and labels are unique.
  *
- * `fsops DIR` works in that directory, which must be empty and is left empty; without DIR, in the working directory.
+ * `fsops DIR` works in a directory `fsops` that it makes there and removes again; without DIR, in the working directory.
  * Output is the same on every run: no inode numbers and no times, only relations between them; listings are sorted;
  * errors are names. It also compiles natively (cc fsops.c), which is how a line is checked against Linux itself. */
 #define _GNU_SOURCE
@@ -209,7 +209,6 @@ static void opening(void) {
   tried("O_CREAT through a dangling symlink", open("dangling", O_CREAT | O_WRONLY, 0644));
   text("which makes its target", kind(st("nothing").st_mode));
 
-  tried("an empty path", open("", O_RDONLY));
   tried("a file with a slash", open("f/", O_RDONLY));
   tried("a directory with a slash", open("d/", O_RDONLY));
   tried("a directory with many slashes", open("d///", O_RDONLY));
@@ -236,9 +235,11 @@ static void opening(void) {
   static char path[4097];
   memset(path, '/', sizeof path);
   path[0] = '.', path[4094] = 'f', path[4095] = 0;
-  tried("a path of 4095 bytes", open(path, O_RDONLY));
+  int here = open(".", O_RDONLY | O_DIRECTORY); /* libc puts the working directory before a path, but not here */
+  tried("a path of 4095 bytes", openat(here, path, O_RDONLY));
   path[4094] = '/', path[4095] = 'f', path[4096] = 0;
-  tried("a path of 4096 bytes", open(path, O_RDONLY));
+  tried("a path of 4096 bytes", openat(here, path, O_RDONLY));
+  close(here);
 
   int a = open("f", O_RDONLY), b = open("f", O_RDONLY), c = open("f", O_RDONLY);
   yes("descriptors are consecutive", b == a + 1 && c == b + 1);
@@ -510,7 +511,6 @@ static void stating(void) {
   yes("is the same directory", same(s, st("d")) && same(s, st("d/.")) && same(s, st("d/../d")));
   close(d);
   did("stat of a missing name", stat("nope", &s));
-  did("stat of an empty path", stat("", &s));
   did("stat of a file with a slash", stat("f/", &s));
   did("stat of a directory with a slash", stat("d/", &s));
   did("stat below a file", stat("f/x", &s));
@@ -621,6 +621,7 @@ static void listing_directories(void) {
   d = opendir("gone");
   unlink("gone/x");
   rmdir("gone");
+  rewinddir(d); /* libc has read on already */
   listing("a directory removed while open", d, 0);
   if (d) closedir(d);
 }
@@ -641,8 +642,6 @@ static void renaming(void) {
   did("from below a file", rename("b/x", "y"));
   did("to below a file", rename("b", "b/x"));
   did("to itself", rename("b", "b"));
-  did("an empty old name", rename("", "x"));
-  did("an empty new name", rename("b", ""));
 
   mkdir("d", 0755);
   mkdir("e", 0755);
@@ -704,7 +703,6 @@ static void renaming(void) {
   /* Dots, each on names of its own, for a host that lets one pass changes what they mean. */
   mkdir("p1", 0755), mkdir("p2", 0755), mkdir("p2/deep", 0755), mkdir("p3", 0755);
   mkdir("p4", 0755), mkdir("p4/deep", 0755), put("q3", ""), put("q4", "");
-  did("a dot", rename(".", "q0"));
   did("a dot below a directory", rename("p1/.", "q1"));
   did("two dots below a directory", rename("p2/deep/..", "q2"));
   did("a file to a dot", rename("q3", "p3/."));
@@ -719,10 +717,8 @@ static void unlinking(void) {
   symlink("f", "link");
   symlink("d", "dlink");
   did("a missing name", unlink("nope"));
-  did("an empty path", unlink(""));
   did("a directory", unlink("d"));
   did("a directory with a slash", unlink("d/"));
-  did("a dot", unlink("."));
   did("two dots", unlink("d/.."));
   did("a file with a slash", unlink("f/"));
   did("a symlink to a directory with a slash", unlink("dlink/"));
@@ -766,10 +762,8 @@ static void making_and_removing_directories(void) {
   did("mkdir with a slash", mkdir("s/", 0755));
   did("mkdir of a file with a slash", mkdir("f/", 0755));
   did("mkdir of a dangling symlink with a slash", mkdir("dangling/", 0755));
-  did("mkdir of a dot", mkdir(".", 0755));
   did("mkdir of a dot below a directory", mkdir("d/.", 0755));
   did("mkdir of two dots below a directory", mkdir("d/..", 0755));
-  did("mkdir of an empty path", mkdir("", 0755));
   did("mkdir below a missing name", mkdir("none/x", 0755));
   did("mkdir below a file", mkdir("f/x", 0755));
   did("mkdir below", mkdir("d/e", 0755));
@@ -779,10 +773,8 @@ static void making_and_removing_directories(void) {
   did("rmdir of a full directory", rmdir("d"));
   did("rmdir of a file", rmdir("f"));
   did("rmdir of a missing name", rmdir("none"));
-  did("rmdir of an empty path", rmdir(""));
   did("rmdir of a symlink", rmdir("dlink"));
   did("rmdir of a symlink with a slash", rmdir("dlink/"));
-  did("rmdir of a dot", rmdir("."));
   did("rmdir of two dots below a directory", rmdir("d/e/.."));
   did("rmdir of a file with a slash", rmdir("f/"));
   did("rmdir with a slash", rmdir("d/e/"));
@@ -832,7 +824,6 @@ static void linking(void) {
   did("into a missing directory", link("g", "none/x"));
   did("to a name with a slash", link("g", "x/"));
   did("of a file with a slash", link("g/", "x"));
-  did("to an empty path", link("g", ""));
   did("of a symlink itself", link("link", "link2"));
   text("is a", kind(lstat("link2", &s) < 0 ? 0 : s.st_mode));
   number("nlink of the symlink", st("link").st_nlink);
@@ -869,7 +860,6 @@ static void symlinking(void) {
   did("symlink over a file", symlink("x", "f"));
   did("symlink over a symlink", symlink("x", "link"));
   did("symlink with an empty target", symlink("", "empty"));
-  did("symlink with an empty name", symlink("f", ""));
   did("symlink to a name with a slash", symlink("f", "new/"));
   did("symlink in a missing directory", symlink("f", "none/x"));
   did("symlink below a file", symlink("f", "f/x"));
@@ -1088,6 +1078,16 @@ static void at_a_descriptor(void) {
   list("the second directory", "e");
   tried("openat of a dot", openat(d, ".", O_RDONLY));
   tried("openat of an empty path", openat(d, "", O_RDONLY));
+  did("mkdirat of a dot", mkdirat(d, ".", 0755));
+  did("unlinkat of a dot", unlinkat(d, ".", 0));
+  did("unlinkat of a dot with AT_REMOVEDIR", unlinkat(d, ".", AT_REMOVEDIR));
+  did("renameat of a dot", renameat(d, ".", d, "x"));
+  did("mkdirat of an empty path", mkdirat(d, "", 0755));
+  did("unlinkat of an empty path", unlinkat(d, "", 0));
+  did("renameat of an empty path", renameat(d, "", d, "x"));
+  did("renameat to an empty path", renameat(d, "link", d, ""));
+  did("linkat to an empty path", linkat(d, "f", d, "", 0));
+  did("symlinkat of an empty path", symlinkat("f", d, ""));
   did("renaming the directory", rename("d", "renamed"));
   tried("openat still finds its files", openat(d, "f", O_RDONLY));
   tried("openat makes a file in the renamed directory", openat(d, "after", O_CREAT | O_WRONLY, 0644));
@@ -1169,12 +1169,14 @@ int main(int argc, char **argv) {
       {"stdio", through_stdio},
   };
   if (argc > 1 && chdir(argv[1]) < 0) return perror(argv[1]), 2;
-  if (entries(".") != 0) return fprintf(stderr, "fsops: the directory is not empty\n"), 2;
+  /* One level down, so that the working directory is neither a mount point nor a preopened directory. */
+  if (mkdir("fsops", 0755) < 0 || chdir("fsops") < 0) return perror("fsops"), 2;
   for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
     section = sections[i].name;
     sections[i].run();
     clear(".");
     number("files left behind", entries("."));
   }
+  if (chdir("..") < 0 || rmdir("fsops") < 0) return perror("fsops"), 2;
   return 0;
 }
