@@ -27,14 +27,15 @@ export class Container {
     )
   }
 
-  /** Starts the container with the process of its spec; undefined if the spec has none. */
+  /** Starts the container and the process of its spec; undefined if the spec has none. */
   start(options: RunOptions = {}): Promise<Process | undefined> {
     return this.#launch(options, (stdin, port) => this.#kernel.call('start', [this.id, stdin, port]))
   }
 
   /**
-   * Runs another program in the container. `args[0]` names it: a path, or a name that PATH finds.
-   * Rejects where it cannot be run: ENOENT, ENOEXEC with the reason, or an error with `faults` for an invalid description.
+   * Runs another program in a container that was started. `args[0]` names it: a path, or a name that PATH finds.
+   * Rejects where it cannot be run: EBUSY before `start`, ENOENT, EACCES, an error that says why a file is no program, or
+   * one with `faults` for an invalid description.
    */
   exec(process: ProcessInput, options: RunOptions = {}): Promise<Process> {
     const launched = this.#launch(options, (stdin, port) => this.#kernel.call('exec', [this.id, process, stdin, port]))
