@@ -57,6 +57,8 @@ export class Context {
   blocked: WouldBlock | InFlight | undefined
   /** What ends the guest, once thrown: code that catches everything (C++'s `catch (...)`) does not get past it. */
   ending: WASIProcExit | undefined
+  /** A try of the call under way threw WouldBlock or InFlight. */
+  #waited = false
   readonly #waits: boolean
   readonly #sleep: ((until: bigint) => void) | undefined
   readonly #kill: KillSwitch
@@ -81,10 +83,22 @@ export class Context {
     this.memory.refresh()
   }
 
+  /** The end of every import that returns. */
+  done(answer: number): number {
+    if (this.#waited) this.#settle()
+    return answer
+  }
+
+  #settle(): void {
+    this.#waited = false
+    this.syscalls.settle?.()
+  }
+
   /** The answer to a call that threw: a WASI error number, WAIT, or AGAIN; throws on what ends the guest. */
   failed(error: unknown): number {
-    if (error instanceof ErrnoError) return E[error.code]
+    if (error instanceof ErrnoError) return this.done(E[error.code])
     if (error instanceof WouldBlock || error instanceof InFlight) return this.#wait(error)
+    if (this.#waited) this.#settle()
     if (error instanceof WASIProcExit) throw this.end(error)
     // The host's stack is used up by a guest that recursed too deep: that is the guest's end, as in wasm code.
     if (error instanceof RangeError && /stack/i.test(error.message)) throw error
@@ -98,6 +112,7 @@ export class Context {
   }
 
   #wait(reason: WouldBlock | InFlight): number {
+    this.#waited = true
     if (this.#waits) {
       this.blocked = reason
       return WAIT
@@ -108,7 +123,7 @@ export class Context {
       return AGAIN
     }
     this.pollStart = undefined
-    return E.EAGAIN
+    return this.done(E.EAGAIN)
   }
 }
 

@@ -66,13 +66,14 @@ class Place extends Inode {
 }
 
 /** Runs a system call; a failure becomes its WASI number, a call that would have to wait EAGAIN. */
-function attempt(call: () => number | undefined): number {
+function attempt(syscalls: Syscalls, call: () => number | undefined): number {
   try {
     return call() ?? SUCCESS
   } catch (error) {
     if (error instanceof ErrnoError) return E[error.code]
-    if (error instanceof WouldBlock || error instanceof InFlight) return E.EAGAIN
-    throw error
+    if (!(error instanceof WouldBlock || error instanceof InFlight)) throw error
+    syscalls.settle?.()
+    return E.EAGAIN
   }
 }
 
@@ -97,16 +98,16 @@ export class KernelFd extends Fd {
     const bytes = offsetOf(length)
     if (from < 0 || bytes <= 0) return E.EINVAL
     if (from + bytes > Number.MAX_SAFE_INTEGER) return E.EFBIG
-    return attempt(() => void this.#syscalls.fallocate(this.fd, 0, from, bytes))
+    return attempt(this.#syscalls, () => void this.#syscalls.fallocate(this.fd, 0, from, bytes))
   }
 
   override fd_close(): number {
-    return attempt(() => void this.#syscalls.close(this.fd))
+    return attempt(this.#syscalls, () => void this.#syscalls.close(this.fd))
   }
 
   override fd_fdstat_get() {
     let fdstat: wasi.Fdstat | null = null
-    const ret = attempt(() => {
+    const ret = attempt(this.#syscalls, () => {
       const filetype = this.#descriptors.filetype(this.fd)
       fdstat = new wasi.Fdstat(filetype, fdflagsOf(this.#syscalls.getfl(this.fd)))
       fdstat.fs_rights_base = BigInt(this.#descriptors.granted[this.fd]!)
@@ -118,16 +119,16 @@ export class KernelFd extends Fd {
 
   override fd_fdstat_set_flags(fdflags: number): number {
     const flags = openFlagsOf(fdflags)
-    return flags === undefined ? E.EINVAL : attempt(() => void this.#syscalls.setfl(this.fd, flags))
+    return flags === undefined ? E.EINVAL : attempt(this.#syscalls, () => void this.#syscalls.setfl(this.fd, flags))
   }
 
   override fd_fdstat_set_rights(base: bigint, inheriting: bigint): number {
-    return attempt(() => this.#descriptors.shrink(this.fd, rightsOf(base), rightsOf(inheriting)))
+    return attempt(this.#syscalls, () => this.#descriptors.shrink(this.fd, rightsOf(base), rightsOf(inheriting)))
   }
 
   override fd_filestat_get() {
     let filestat: wasi.Filestat | null = null
-    const ret = attempt(() => {
+    const ret = attempt(this.#syscalls, () => {
       filestat = new Filestat(this.#syscalls.fstat(this.fd))
       return SUCCESS
     })
@@ -138,13 +139,16 @@ export class KernelFd extends Fd {
     const bytes = offsetOf(size)
     if (bytes < 0) return E.EINVAL
     if (bytes === Number.POSITIVE_INFINITY) return E.EFBIG
-    return attempt(() => void this.#syscalls.ftruncate(this.fd, bytes))
+    return attempt(this.#syscalls, () => void this.#syscalls.ftruncate(this.fd, bytes))
   }
 
   override fd_filestat_set_times(atim: bigint, mtim: bigint, flags: number): number {
     const times = timesOf(atim, mtim, flags)
     if (times === undefined) return E.EINVAL
-    return attempt(() => void this.#syscalls.utimensat(this.fd, '', times.atime, times.mtime, AT_EMPTY_PATH))
+    return attempt(
+      this.#syscalls,
+      () => void this.#syscalls.utimensat(this.fd, '', times.atime, times.mtime, AT_EMPTY_PATH),
+    )
   }
 
   override fd_read(size: number) {
@@ -159,7 +163,7 @@ export class KernelFd extends Fd {
 
   #read(size: number, read: (data: Uint8Array) => number) {
     let data = new Uint8Array(Math.min(size, LARGEST_READ))
-    const ret = attempt(() => {
+    const ret = attempt(this.#syscalls, () => {
       data = data.subarray(0, read(data))
       return SUCCESS
     })
@@ -179,7 +183,7 @@ export class KernelFd extends Fd {
 
   #write(write: () => number) {
     let nwritten = 0
-    const ret = attempt(() => {
+    const ret = attempt(this.#syscalls, () => {
       nwritten = write()
       return SUCCESS
     })
@@ -199,7 +203,7 @@ export class KernelFd extends Fd {
 
   #seek(by: number, whence: number) {
     let offset = 0n
-    const ret = attempt(() => {
+    const ret = attempt(this.#syscalls, () => {
       offset = BigInt(this.#syscalls.lseek(this.fd, by, whence))
       return SUCCESS
     })
@@ -207,7 +211,7 @@ export class KernelFd extends Fd {
   }
 
   override fd_sync(): number {
-    return attempt(() => void this.#syscalls.fsync(this.fd))
+    return attempt(this.#syscalls, () => void this.#syscalls.fsync(this.fd))
   }
 
   override fd_prestat_get() {
@@ -218,7 +222,7 @@ export class KernelFd extends Fd {
   /** One entry; the ones behind it are kept, as readdir(3) keeps a buffer of them. A listing from the start looks anew. */
   override fd_readdir_single(cookie: bigint) {
     let dirent: wasi.Dirent | null = null
-    const ret = attempt(() => {
+    const ret = attempt(this.#syscalls, () => {
       const from = offsetOf(cookie)
       if (from < 0 || from === Number.POSITIVE_INFINITY) return E.EINVAL
       const known = from === 0 ? -1 : this.#listing.findIndex((entry) => entry.cookie === from)
@@ -233,12 +237,12 @@ export class KernelFd extends Fd {
   }
 
   override path_create_directory(path: string): number {
-    return attempt(() => void this.#syscalls.mkdirat(this.fd, path, 0o777))
+    return attempt(this.#syscalls, () => void this.#syscalls.mkdirat(this.fd, path, 0o777))
   }
 
   override path_filestat_get(flags: number, path: string) {
     let filestat: wasi.Filestat | null = null
-    const ret = attempt(() => {
+    const ret = attempt(this.#syscalls, () => {
       const follow = flags & LOOKUPFLAGS_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW
       filestat = new Filestat(this.#syscalls.fstatat(this.fd, path, follow))
       return SUCCESS
@@ -250,7 +254,7 @@ export class KernelFd extends Fd {
     const times = timesOf(atim, mtim, fstFlags)
     if (times === undefined) return E.EINVAL
     const follow = flags & LOOKUPFLAGS_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW
-    return attempt(() => void this.#syscalls.utimensat(this.fd, path, times.atime, times.mtime, follow))
+    return attempt(this.#syscalls, () => void this.#syscalls.utimensat(this.fd, path, times.atime, times.mtime, follow))
   }
 
   override path_lookup(path: string, lookupflags: number) {
@@ -264,7 +268,7 @@ export class KernelFd extends Fd {
 
   #place(path: string, lookupflags: number) {
     let inode: Place | null = null
-    const ret = attempt(() => {
+    const ret = attempt(this.#syscalls, () => {
       this.#syscalls.fstatat(this.fd, path, lookupflags & LOOKUPFLAGS_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW)
       inode = new Place(this.#syscalls, this.fd, path, lookupflags)
       return SUCCESS
@@ -276,9 +280,9 @@ export class KernelFd extends Fd {
   override path_link(path: string, inode: Inode, allowDir: boolean): number {
     if (!(inode instanceof Place) || inode.syscalls !== this.#syscalls) return E.EXDEV
     const { dirfd, path: from, lookupflags } = inode
-    if (allowDir) return attempt(() => void this.#syscalls.renameat2(dirfd, from, this.fd, path, 0))
+    if (allowDir) return attempt(this.#syscalls, () => void this.#syscalls.renameat2(dirfd, from, this.fd, path, 0))
     const flags = lookupflags & LOOKUPFLAGS_SYMLINK_FOLLOW ? AT_SYMLINK_FOLLOW : 0
-    return attempt(() => void this.#syscalls.linkat(dirfd, from, this.fd, path, flags))
+    return attempt(this.#syscalls, () => void this.#syscalls.linkat(dirfd, from, this.fd, path, flags))
   }
 
   override path_open(
@@ -290,7 +294,7 @@ export class KernelFd extends Fd {
     fdflags: number,
   ) {
     let opened: KernelFd | null = null
-    const ret = attempt(() => {
+    const ret = attempt(this.#syscalls, () => {
       const rights = rightsOf(base)
       const flags = openFlags(lookupflags, oflags, rights, fdflags)
       if (flags === undefined) return E.EINVAL
@@ -304,7 +308,7 @@ export class KernelFd extends Fd {
 
   override path_readlink(path: string) {
     let data: string | null = null
-    const ret = attempt(() => {
+    const ret = attempt(this.#syscalls, () => {
       data = this.#syscalls.readlinkat(this.fd, path)
       return SUCCESS
     })
@@ -312,10 +316,10 @@ export class KernelFd extends Fd {
   }
 
   override path_remove_directory(path: string): number {
-    return attempt(() => void this.#syscalls.unlinkat(this.fd, path, AT_REMOVEDIR))
+    return attempt(this.#syscalls, () => void this.#syscalls.unlinkat(this.fd, path, AT_REMOVEDIR))
   }
 
   override path_unlink_file(path: string): number {
-    return attempt(() => void this.#syscalls.unlinkat(this.fd, path, 0))
+    return attempt(this.#syscalls, () => void this.#syscalls.unlinkat(this.fd, path, 0))
   }
 }

@@ -58,7 +58,7 @@ function guard(c: Context, call: Call): Call {
         for (;;) {
           c.enter()
           try {
-            return (f as () => number)()
+            return c.done((f as () => number)())
           } catch (error) {
             const answer = c.failed(error)
             if (answer !== AGAIN) return answer
@@ -70,7 +70,7 @@ function guard(c: Context, call: Call): Call {
         for (;;) {
           c.enter()
           try {
-            return f(a1)
+            return c.done(f(a1))
           } catch (error) {
             const answer = c.failed(error)
             if (answer !== AGAIN) return answer
@@ -82,7 +82,7 @@ function guard(c: Context, call: Call): Call {
         for (;;) {
           c.enter()
           try {
-            return f(a1, a2)
+            return c.done(f(a1, a2))
           } catch (error) {
             const answer = c.failed(error)
             if (answer !== AGAIN) return answer
@@ -94,7 +94,7 @@ function guard(c: Context, call: Call): Call {
         for (;;) {
           c.enter()
           try {
-            return f(a1, a2, a3)
+            return c.done(f(a1, a2, a3))
           } catch (error) {
             const answer = c.failed(error)
             if (answer !== AGAIN) return answer
@@ -106,7 +106,7 @@ function guard(c: Context, call: Call): Call {
         for (;;) {
           c.enter()
           try {
-            return f(a1, a2, a3, a4)
+            return c.done(f(a1, a2, a3, a4))
           } catch (error) {
             const answer = c.failed(error)
             if (answer !== AGAIN) return answer
@@ -118,7 +118,7 @@ function guard(c: Context, call: Call): Call {
         for (;;) {
           c.enter()
           try {
-            return f(a1, a2, a3, a4, a5)
+            return c.done(f(a1, a2, a3, a4, a5))
           } catch (error) {
             const answer = c.failed(error)
             if (answer !== AGAIN) return answer
@@ -130,7 +130,7 @@ function guard(c: Context, call: Call): Call {
         for (;;) {
           c.enter()
           try {
-            return f(a1, a2, a3, a4, a5, a6)
+            return c.done(f(a1, a2, a3, a4, a5, a6))
           } catch (error) {
             const answer = c.failed(error)
             if (answer !== AGAIN) return answer
@@ -142,7 +142,7 @@ function guard(c: Context, call: Call): Call {
         for (;;) {
           c.enter()
           try {
-            return f(a1, a2, a3, a4, a5, a6, a7)
+            return c.done(f(a1, a2, a3, a4, a5, a6, a7))
           } catch (error) {
             const answer = c.failed(error)
             if (answer !== AGAIN) return answer
@@ -154,7 +154,7 @@ function guard(c: Context, call: Call): Call {
         for (;;) {
           c.enter()
           try {
-            return f(a1, a2, a3, a4, a5, a6, a7, a8, a9)
+            return c.done(f(a1, a2, a3, a4, a5, a6, a7, a8, a9))
           } catch (error) {
             const answer = c.failed(error)
             if (answer !== AGAIN) return answer

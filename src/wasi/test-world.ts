@@ -18,6 +18,9 @@ import type { Preopen } from './rights.ts'
 export class HandClock implements Clock {
   now = 1_000_000_000n
   readonly sinceEpoch = 1_700_000_000_000_000_123n
+  set(now: bigint): void {
+    this.now = now
+  }
   monotonic(): bigint {
     return this.now
   }

@@ -1,0 +1,151 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { compileError, type GuestEnd, GuestError, type GuestOptions, runGuest } from './guest.ts'
+import { moduleOf } from './test-guest.ts'
+import { countingEntropy, TestWorld } from './test-world.ts'
+import type { WasmModule } from './webassembly.ts'
+
+const P1 = 'wasi_snapshot_preview1'
+const op = {
+  unreachable: 0x00,
+  loop: 0x03,
+  br: 0x0c,
+  end: 0x0b,
+  call: 0x10,
+  drop: 0x1a,
+  i32: 0x41,
+  try: 0x06,
+  catchAll: 0x19,
+}
+
+const worlds: TestWorld[] = []
+afterEach(() => {
+  for (const world of worlds.splice(0)) world.release()
+})
+
+function run(module: WasmModule, options: Partial<GuestOptions> = {}): Promise<GuestEnd> & { world: TestWorld } {
+  const world = new TestWorld()
+  worlds.push(world)
+  const end = runGuest({
+    module,
+    platform: 'inline',
+    syscalls: world.guest,
+    args: ['test'],
+    env: [],
+    preopens: world.preopens,
+    clock: world.clock,
+    entropy: countingEntropy,
+    ...options,
+  })
+  return Object.assign(end, { world })
+}
+
+/** `fd_write(1, …)` of a text that lies behind its iovec. */
+const hello = moduleOf({
+  imports: [[P1, 'fd_write', 'iiii']],
+  data: '\x08\0\0\0\x06\0\0\0hello\n',
+  start: [op.i32, 1, op.i32, 0, op.i32, 1, op.i32, 32, op.call, 0, op.drop],
+})
+const exits = (code: number) => moduleOf({ imports: [[P1, 'proc_exit', 'i!']], start: [op.i32, code, op.call, 0] })
+
+describe('a guest', () => {
+  test('that returns from _start has exited with 0', async () => {
+    const running = run(hello)
+    expect(await running).toEqual({ exitCode: 0 })
+    expect(running.world.stdout.text).toBe('hello\n')
+  })
+
+  test('exits with the status it says', async () => {
+    expect(await run(exits(3))).toEqual({ exitCode: 3 })
+  })
+
+  test('that traps ends with the message of the trap and the wasm stack', async () => {
+    const end = await run(moduleOf({ start: [op.unreachable] }))
+    expect(end).toMatchObject({ trap: 'unreachable' })
+    expect((end as { stack: string }).stack).toContain('wasm')
+  })
+
+  test('that recurses without end ends with a trap that says so', async () => {
+    const end = await run(moduleOf({ start: [op.call, 0] }))
+    expect(end).toMatchObject({ trap: expect.stringContaining('call stack exhausted') })
+  })
+
+  test('raises a signal and ends with it', async () => {
+    const module = moduleOf({ imports: [[P1, 'proc_raise', 'i']], start: [op.i32, 6, op.call, 0, op.drop] })
+    expect(await run(module)).toEqual({ exitCode: 134, signal: 6 })
+  })
+
+  test('that loops over calls is ended by a kill at the next one', async () => {
+    let reads = 0
+    const kill = {
+      get signal() {
+        return ++reads > 1000 ? 9 : undefined
+      },
+    }
+    const spin = [op.loop, 0x40, op.call, 0, op.drop, op.br, 0, op.end]
+    expect(await run(moduleOf({ imports: [[P1, 'sched_yield', '']], start: spin }), { kill })).toEqual({
+      exitCode: 137,
+      signal: 9,
+    })
+  })
+
+  test('that catches everything has exited all the same', async () => {
+    const module = moduleOf({
+      imports: [[P1, 'proc_exit', 'i!']],
+      start: [op.try, 0x40, op.i32, 5, op.call, 0, op.catchAll, op.end, op.unreachable],
+    })
+    expect(await run(module)).toEqual({ exitCode: 5 })
+  })
+
+  test('is traced when asked', async () => {
+    const lines: string[] = []
+    await run(hello, { strace: (line) => lines.push(line) })
+    expect(lines).toEqual(['fd_write(1, 0x0, 1, 0x20) = OK'])
+    lines.length = 0
+    await run(exits(1), { strace: (line) => lines.push(line) })
+    expect(lines).toEqual(['proc_exit(1) = ?'])
+    lines.length = 0
+    const stat = moduleOf({
+      imports: [[P1, 'path_filestat_get', 'iiiii']],
+      data: 'näme',
+      start: [op.i32, 3, op.i32, 1, op.i32, 0, op.i32, 5, op.i32, 32, op.call, 0, op.drop],
+    })
+    await run(stat, { strace: (line) => lines.push(line) })
+    expect(lines).toEqual(['path_filestat_get(3, 1, "näme", 0x20) = ENOENT'])
+  })
+})
+
+describe('a module that cannot be a guest is refused before it runs, with a reason', () => {
+  const noop: readonly number[] = []
+  test.each([
+    [
+      'imports that there are not, all named',
+      moduleOf({
+        imports: [
+          ['env', 'foo', ''],
+          [P1, 'fd_dup', 'i'],
+          [P1, 'fd_close', 'i'],
+        ],
+      }),
+      `the program needs env.foo (function), ${P1}.fd_dup (function), which runtab does not have; it offers ${P1}`,
+    ],
+    ['a draft of WASI', moduleOf({ imports: [['wasi_unstable', 'fd_close', 'i']] }), /wasi_unstable.*build it again/],
+    ['an imported memory', moduleOf({ importedMemory: true, exports: ['_start'], start: noop }), /imports its memory/],
+    ['a library', moduleOf({ exports: ['_initialize', 'memory'] }), /is a library \(it exports _initialize\)/],
+    ['no entry point', moduleOf({ exports: ['memory'] }), /no entry point/],
+    ['no memory', moduleOf({ exports: ['_start'] }), /exports no memory/],
+  ])('%s', async (_, module, message) => {
+    const failure = await run(module).catch((error) => error)
+    expect(failure).toBeInstanceOf(GuestError)
+    expect(failure.message).toMatch(message)
+  })
+
+  test.each([
+    ['text', new TextEncoder().encode('#!/bin/sh\n'), /^\/bin\/x: it is not a WebAssembly module.*magic/],
+    ['a component', Uint8Array.of(0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0), /^\/bin\/x: it is a WASI preview2 component/],
+  ])('a file that does not compile is told by its path and what it is: %s', async (_, bytes, message) => {
+    const cause = await WebAssembly.compile(bytes).catch((error) => error)
+    const error = compileError(cause, '/bin/x')
+    expect(error.message).toMatch(message)
+    expect(error.cause).toBe(cause)
+  })
+})
