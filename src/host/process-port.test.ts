@@ -42,6 +42,8 @@ function started() {
   return { port, port1, messages, fed, time, fail, ended, end }
 }
 
+const utf8 = (text: string) => new TextEncoder().encode(text)
+
 const size = (message: StdioOutput) =>
   'stdout' in message ? message.stdout.length : 'stderr' in message ? message.stderr.length : 0
 
@@ -55,45 +57,55 @@ test('many small writes of one turn make few messages, of bounded size', async (
   expect(Math.max(...messages.map(size))).toBeLessThanOrEqual(1 << 18)
 })
 
-test('the first writes leave at once, each on its own, before the turn ends', async () => {
+const text = (message: StdioOutput | undefined) =>
+  message && 'stdout' in message ? new TextDecoder().decode(message.stdout) : message
+
+test('a line leaves at once, its parts together', async () => {
   const { port, messages, end } = started()
-  port.stdout(new Uint8Array([1]))
-  port.stdout(new Uint8Array([2]))
+  for (const part of ['one', '\n', 'two\n', 'thr', 'ee']) port.stdout(utf8(part))
   await end()
-  expect(messages.slice(0, 2)).toEqual([{ stdout: new Uint8Array([1]) }, { stdout: new Uint8Array([2]) }])
+  expect(messages.slice(0, -1).map(text)).toEqual(['one\n', 'two\n', 'three'])
 })
 
-test('after a burst, what waits leaves with the first write of the next window', async () => {
+test('after a burst of lines they leave together, with the first of the next window', async () => {
   const { port, messages, time, end } = started()
-  for (let i = 0; i < 20; i++) port.stdout(new Uint8Array([i]))
+  for (let i = 0; i < 20; i++) port.stdout(utf8(`${i}\n`))
   time.now = 1000
-  port.stdout(new Uint8Array([20]))
-  port.stdout(new Uint8Array([21]))
+  port.stdout(utf8('20\n'))
+  port.stdout(utf8('21\n'))
   await end()
-  expect(messages.slice(16, 18)).toEqual([
-    { stdout: new Uint8Array([16, 17, 18, 19, 20]) },
-    { stdout: new Uint8Array([21]) },
-  ])
+  expect(messages.slice(15, 18).map(text)).toEqual(['15\n', '16\n17\n18\n19\n20\n', '21\n'])
+})
+
+test('what is no line leaves with the first write after a while', async () => {
+  const { port, messages, time, end } = started()
+  for (const now of [0, 1, 2, 1000, 1001]) {
+    time.now = now
+    port.stdout(utf8('.'))
+  }
+  await end()
+  expect(messages.slice(0, -1).map(text)).toEqual(['....', '.'])
 })
 
 test('what waits at the end of a turn leaves then', async () => {
   const { port, port1, messages } = started()
-  for (let i = 0; i < 18; i++) port.stdout(new Uint8Array([i]))
-  while (messages.length < 17)
-    await new Promise((resolve) => port1.addEventListener('message', resolve, { once: true }))
-  expect(messages[16]).toEqual({ stdout: new Uint8Array([16, 17]) })
+  port.stdout(utf8('no '))
+  port.stdout(utf8('line'))
+  while (messages.length < 1) await new Promise((resolve) => port1.addEventListener('message', resolve, { once: true }))
+  expect(messages.map(text)).toEqual(['no line'])
 })
 
 test('stdout and stderr keep their order to each other, exit comes last', async () => {
   const { port, messages, end } = started()
-  for (let i = 0; i < 20; i++) port.stdout(new Uint8Array([1]))
+  port.stdout(new Uint8Array([1]))
+  port.stdout(new Uint8Array([1]))
   port.stderr(new Uint8Array([2]))
-  port.progress({ stage: 'compile', path: '/x' })
+  port.stdout(new Uint8Array([3]))
   await end()
-  expect(messages.slice(16)).toEqual([
-    { stdout: new Uint8Array([1, 1, 1, 1]) },
-    { progress: { stage: 'compile', path: '/x' } },
+  expect(messages).toEqual([
+    { stdout: new Uint8Array([1, 1]) },
     { stderr: new Uint8Array([2]) },
+    { stdout: new Uint8Array([3]) },
     { exit: { exitCode: 0, wallTime: 0, syscalls: 0 } },
   ])
 })

@@ -1,9 +1,9 @@
 /**
  * The kernel's end of a process's MessagePort: its output on the way to the page, and what the page feeds it.
  *
- * Always true: output leaves in the order in which it was written, over both streams, and before `exit`. A few writes leave at
- * once, so that what a program says is seen while it works, even where it holds the kernel's thread until it ends; many
- * small ones are put together, and no more than BATCH bytes wait here.
+ * Always true: output leaves in the order in which it was written, over both streams, and before `exit`; no more than BATCH
+ * bytes wait here. Small writes are put together until the turn ends. A program may hold the kernel's thread until it ends,
+ * and what it says is to be seen while it works: so lines leave at once as long as they are few, and so does what is old.
  */
 
 import type { ExitStatus, Progress, Stdin, StdioInput, StdioOutput } from '../abi/wire.ts'
@@ -22,9 +22,10 @@ type Stream = 'stdout' | 'stderr'
 /** Bytes that are put together at most. */
 const BATCH = 1 << 18
 const FIRST_BUFFER = 1 << 12
-/** So many messages may leave at once in each window, milliseconds long. */
+/** So many lines may leave at once in each window, milliseconds long; what has waited for longer leaves with the next write. */
 const BURST = 16
 const WINDOW = 20
+const NEWLINE = 10
 
 export class ProcessPort implements ProcessStdio {
   readonly stdin: Stdin
@@ -34,7 +35,9 @@ export class ProcessPort implements ProcessStdio {
   #buffer = new Uint8Array()
   #filled = 0
   #windowStart = Number.NEGATIVE_INFINITY
-  #sent = 0
+  #lines = 0
+  /** When the oldest byte that waits was written. */
+  #since = 0
   #flushing = false
 
   /** `now` counts milliseconds. */
@@ -79,19 +82,20 @@ export class ProcessPort implements ProcessStdio {
     else {
       this.#reserve(this.#filled + bytes.length)
       this.#buffer.set(bytes, this.#filled)
+      const now = this.#now()
+      if (this.#filled === 0) this.#since = now
       this.#filled += bytes.length
-      if (this.#mayLeave()) this.#flush()
+      if (now - this.#since > WINDOW || (bytes.at(-1) === NEWLINE && this.#mayLeave(now))) this.#flush()
       else this.#flushSoon()
     }
   }
 
-  #mayLeave(): boolean {
-    const now = this.#now()
+  #mayLeave(now: number): boolean {
     if (now - this.#windowStart > WINDOW) {
       this.#windowStart = now
-      this.#sent = 0
+      this.#lines = 0
     }
-    return this.#sent++ < BURST
+    return this.#lines++ < BURST
   }
 
   #flushSoon(): void {
