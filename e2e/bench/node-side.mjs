@@ -1,0 +1,28 @@
+/** One side of the benchmark in Node, in a process of its own that lives through the whole run, so that its code is warm
+ *  and nobody else's garbage is on its heap. Forked by node.mjs with the side's name, and told by messages what to run. */
+import { readFileSync } from 'node:fs'
+import { runShim } from '../reference/shim.mjs'
+import { runOurs } from './ours.mjs'
+
+const [, , side = '', wasm = ''] = process.argv
+const bytes = new Uint8Array(readFileSync(wasm))
+
+/** @type {Record<string, () => Promise<(args: string[]) => Promise<{ stdout: string, exitCode: number }>>>} */
+const sides = {
+  ours: async () => (args) => runOurs(bytes, args, { platform: 'inline' }),
+  shim: async () => {
+    const module = await WebAssembly.compile(bytes)
+    return (args) => runShim(module, { args })
+  },
+}
+const run = await /** @type {() => Promise<(args: string[]) => Promise<object>>} */ (sides[side])()
+
+process.on('message', async (/** @type {string[]} */ args) => {
+  try {
+    process.send?.(await run(args))
+  } catch (error) {
+    process.send?.({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+  }
+})
+process.on('disconnect', () => process.exit())
+process.send?.('ready')

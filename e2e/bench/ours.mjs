@@ -1,0 +1,52 @@
+/** Ours in Node: the whole kernel but the Worker (src/testing/world.ts), bundled as it would be shipped, on platform inline.
+ *  Each run has a container of its own, whose root is an empty tmpfs. In Chromium, ours is page.mjs. */
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { build } from 'vite'
+import { root } from '../tools/run.mjs'
+
+/** @type {Promise<any> | undefined} a World */
+let booted
+let runs = 0
+
+/**
+ * @param {Uint8Array} wasm the program, the same one on each call
+ * @param {string[]} args without the program's name
+ * @param {{ platform: 'inline' }} options Node 20 has no JSPI, and a guest Worker is the page's business
+ * @returns {Promise<{ stdout: string, stderr: string, exitCode: number }>}
+ */
+export async function runOurs(wasm, args, { platform }) {
+  if (platform !== 'inline') throw new Error(`in Node there is no platform ${platform}`)
+  booted ??= boot(wasm)
+  const world = await booted
+  const id = `run-${++runs}`
+  await world.runtime.create(id, {
+    mounts: [{ destination: '/guest', type: 'bind', source: 'guest', options: ['ro'] }],
+  })
+  const nowhere = { stdin: { initial: new Uint8Array(), more: false }, stdout() {}, stderr() {}, progress() {} }
+  await world.runtime.start(id, nowhere)
+  const { stdout, stderr, exitCode } = await world.exec(id, { args: ['/guest/guest.wasm', ...args] })
+  await world.runtime.delete(id, true)
+  return { stdout, stderr, exitCode }
+}
+
+/** @param {Uint8Array} wasm */
+async function boot(wasm) {
+  const outDir = join(root, '.cache/bench/node')
+  await build({
+    configFile: false,
+    root,
+    logLevel: 'warn',
+    build: {
+      ssr: join(root, 'src/testing/world.ts'),
+      outDir,
+      emptyOutDir: true,
+      target: 'es2023',
+      rolldownOptions: { output: { entryFileNames: 'world.mjs' } },
+    },
+  })
+  const { bootWorld, treeOf } = await import(pathToFileURL(join(outDir, 'world.mjs')).href)
+  const world = bootWorld()
+  world.runtime.provide('guest', treeOf({ 'guest.wasm': wasm }))
+  return world
+}
