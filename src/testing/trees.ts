@@ -252,14 +252,16 @@ export class Shell {
   list(path: string, bytes = 4096): string[] {
     const fd = this.open(path, O_RDONLY)
     const names: string[] = []
-    for (let cookie = 2; ; ) {
-      const entries = this.call((task) => task.getdents(fd, cookie, bytes))
-      if (entries.length === 0) break
-      for (const entry of entries) names.push(entry.name)
-      cookie = entries.at(-1)!.cookie
+    try {
+      for (let cookie = 2; ; ) {
+        const entries = this.call((task) => task.getdents(fd, cookie, bytes))
+        if (entries.length === 0) return names
+        for (const entry of entries) names.push(entry.name)
+        cookie = entries.at(-1)!.cookie
+      }
+    } finally {
+      this.close(fd)
     }
-    this.close(fd)
-    return names
   }
 }
 

@@ -44,10 +44,10 @@ export function allOrNothing(change: (undo: Undo) => void): void {
   }
 }
 
-/** Copies up one inode and the directories above it. Of a file's data only the first `keep` bytes are needed. */
-export function copyUp(node: OverlayNode, attempt: Attempt, keep = Number.POSITIVE_INFINITY): void {
+/** Copies up one inode and the directories above it. A file gets the size `size` on the way: what is cut is not copied. */
+export function copyUp(node: OverlayNode, attempt: Attempt, size?: number): void {
   if (!node.filesystem.upper) throw new ErrnoError('EROFS')
-  const ready = prepare(node as OverlayInode, attempt, keep)
+  const ready = prepare(node as OverlayInode, attempt, size)
   if (node.dead) placeNameless(ready, attempt)
   else {
     placeParents(node, attempt)
@@ -68,15 +68,15 @@ export interface Prepared {
   readonly target?: string
   /** The finished copy of a file, without a name; undefined if the upper can't make one. */
   readonly stage?: FileInode
-  readonly keep?: number
+  readonly size?: number | undefined
 }
 
 /** Brings together what copying the node takes. May throw WouldBlock. */
-export function prepare(node: OverlayInode, attempt: Attempt, keep = Number.POSITIVE_INFINITY): Prepared {
+export function prepare(node: OverlayInode, attempt: Attempt, size?: number): Prepared {
   if (node.kind === 'symlink') return { node, target: node.real.readlink(attempt) }
   if (node.kind !== 'file') return { node }
   const { upperRoot } = node.filesystem
-  if (!upperRoot?.createUnnamed) return { node, keep }
+  if (!upperRoot?.createUnnamed) return { node, size }
   const stage = attempt.note(node, () => {
     const file = upperRoot.createUnnamed!(newInode(node), attempt) as FileInode
     // Held for as long as the call runs: after a wait the copying goes on where it stopped.
@@ -84,7 +84,7 @@ export function prepare(node: OverlayInode, attempt: Attempt, keep = Number.POSI
     attempt.onEnd(() => file.closed?.())
     return new DataCopy(file)
   })
-  stage.run(node.real, keep, attempt)
+  stage.run(node.real, size, attempt)
   return { node, stage: stage.file }
 }
 
@@ -97,10 +97,18 @@ class DataCopy {
     this.file = file
   }
 
-  run(source: FileInode, keep: number, attempt: Attempt): void {
+  run(source: FileInode, wanted: number | undefined, attempt: Attempt): void {
+    const size = wanted ?? source.size
+    const end = Math.min(size, source.size)
+    if (this.#done < end) this.#copy(source, end, attempt)
     const { file } = this
-    const end = Math.min(keep, source.size)
-    if (this.#done >= end) return
+    if (file.size === size) return
+    if (!file.truncate) throw new ErrnoError('EROFS')
+    file.truncate(size, attempt)
+  }
+
+  #copy(source: FileInode, end: number, attempt: Attempt): void {
+    const { file } = this
     const pages = this.#done === 0 && file.adopt ? source.immutableSource?.(attempt) : undefined
     if (pages) {
       file.adopt!(pages)
@@ -113,7 +121,6 @@ class DataCopy {
       if (hole === this.#done) this.#done = Math.min(end, source.nextData?.(hole, attempt) ?? end)
       else this.#piece(source, buffer, Math.min(buffer.length, hole - this.#done, end - this.#done), attempt)
     }
-    if (file.size < end) file.truncate?.(end, attempt)
   }
 
   #piece(source: FileInode, buffer: Uint8Array, length: number, attempt: Attempt): void {
@@ -182,7 +189,7 @@ function make(ready: Prepared, directory: DirectoryInode, name: string, attempt:
   const inode = directory.create!(name, newInode(node, ready.target), attempt)
   undo.push(() => directory.unlink!(name, inode, attempt))
   if (inode.kind === 'file' && node.kind === 'file') {
-    new DataCopy(inode).run(node.real, ready.keep ?? Number.POSITIVE_INFINITY, attempt)
+    new DataCopy(inode).run(node.real, ready.size, attempt)
   }
   copyAttributes(node, inode, attempt)
   return inode

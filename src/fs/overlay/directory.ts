@@ -16,7 +16,7 @@ import { type Found, type LowerDirectory, listMerged, search } from './merge.ts'
 import { exchange, rename } from './move.ts'
 import { type NodePlace, OverlayFile, type OverlayInode, OverlayNode, OverlaySpecial, OverlaySymlink } from './node.ts'
 import type { OverlayFilesystem } from './overlay.ts'
-import { makeWhiteout, makeWhiteoutAside, removeWhiteout, removeWhiteouts } from './whiteouts.ts'
+import { makeAside, makeWhiteout, removeWhiteout, removeWhiteouts, replaceBy } from './whiteouts.ts'
 
 export class OverlayDirectory extends OverlayNode<DirectoryInode> implements DirectoryInode {
   readonly kind = 'directory'
@@ -121,11 +121,10 @@ export class OverlayDirectory extends OverlayNode<DirectoryInode> implements Dir
     if (!real) makeWhiteout(filesystem, upper, name, attempt)
     else {
       allOrNothing((undo) => {
-        // What may find no space comes first, under a name that nobody asks for.
-        const hide = covered ? makeWhiteoutAside(filesystem, upper, name, attempt, undo) : undefined
+        const aside = covered ? makeAside(filesystem, upper, name, attempt, undo) : undefined
         if (real.kind === 'directory') removeWhiteouts(filesystem, real, attempt, undo)
-        upper.unlink!(name, real, attempt)
-        hide?.(name)
+        if (aside) replaceBy(aside, upper, name, real, attempt, undo)
+        else upper.unlink!(name, real, attempt)
       })
     }
     this.forget(name)

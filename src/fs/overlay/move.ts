@@ -7,13 +7,16 @@
  */
 
 import { ErrnoError } from '../../abi/errno.ts'
+import type { DirectoryInode, Inode } from '../../vfs/inode.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
 import { allOrNothing, type Prepared, place, prepare, type Undo } from './copy-up.ts'
 import { Cover, setLowers } from './cover.ts'
 import type { OverlayDirectory } from './directory.ts'
+import { isWhiteout } from './marks.ts'
 import { Missing } from './merge.ts'
 import type { OverlayInode } from './node.ts'
-import { makeWhiteoutAside, removeWhiteout, removeWhiteouts } from './whiteouts.ts'
+import type { OverlayFilesystem } from './overlay.ts'
+import { makeAside, makeWhiteout, removeWhiteout, removeWhiteouts, replaceBy } from './whiteouts.ts'
 
 /** Errors: ENOENT if `to` was removed; ENAMETOOLONG; ENOSPC. */
 export function rename(
@@ -32,17 +35,68 @@ export function rename(
   const target = to.inUpper(attempt)
   allOrNothing((undo) => {
     moved.toUpper(attempt, undo)
-    const hide = leavesLower ? makeWhiteoutAside(filesystem, source, newName, attempt, undo) : undefined
-    let replaced = target.lookup(newName, attempt)
+    const replaced = target.lookup(newName, attempt)
     if (replaced?.kind === 'directory') removeWhiteouts(filesystem, replaced, attempt, undo)
-    else if (replaced && node.kind === 'directory') {
-      removeWhiteout(filesystem, target, newName, replaced, attempt, undo)
-      replaced = undefined
+    const inUpper: { -readonly [K in keyof UpperRename]: UpperRename[K] } = {
+      source,
+      name,
+      real: node.upper!,
+      target,
+      newName,
+      replaced,
     }
-    moved.cover(attempt, undo)
-    source.rename!(name, node.upper!, target, newName, replaced, attempt)
-    hide?.(name)
+    if (leavesLower) moveLeavingWhiteout(filesystem, inUpper, () => moved.cover(attempt, undo), attempt, undo)
+    else {
+      if (replaced && isWhiteout(replaced) && node.kind === 'directory') {
+        removeWhiteout(filesystem, target, newName, replaced, attempt, undo)
+        inUpper.replaced = undefined
+      }
+      moved.cover(attempt, undo)
+      source.rename!(name, inUpper.real, target, newName, inUpper.replaced, attempt)
+    }
   })
+}
+
+/** A rename of the upper's own names. */
+interface UpperRename {
+  readonly source: DirectoryInode
+  readonly name: string
+  readonly real: Inode
+  readonly target: DirectoryInode
+  readonly newName: string
+  readonly replaced: Inode | undefined
+}
+
+/**
+ * Moves a file and puts a whiteout where it was, in such an order that each step but the last can be undone: the file and
+ * the whiteout, or what is replaced, swap their places. `cover` makes ready what else may find no space.
+ */
+function moveLeavingWhiteout(
+  by: OverlayFilesystem,
+  { source, name, real, target, newName, replaced }: UpperRename,
+  cover: () => void,
+  attempt: Attempt,
+  undo: Undo,
+): void {
+  if (!source.exchange) {
+    const aside = makeAside(by, source, newName, attempt, undo)
+    cover()
+    if (replaced && isWhiteout(replaced)) removeWhiteout(by, target, newName, replaced, attempt, undo)
+    const file = replaced && !isWhiteout(replaced) ? replaced : undefined
+    source.rename!(name, real, target, newName, file, attempt)
+    source.rename!(aside.name, aside.whiteout, source, name, undefined, attempt)
+  } else if (replaced && !isWhiteout(replaced)) {
+    const aside = makeAside(by, source, newName, attempt, undo)
+    cover()
+    source.exchange(name, real, target, newName, replaced, attempt)
+    undo.push(() => source.exchange!(name, replaced, target, newName, real, attempt))
+    replaceBy(aside, source, name, replaced, attempt, undo)
+  } else {
+    const whiteout = replaced ?? makeWhiteout(by, target, newName, attempt)
+    if (!replaced) undo.push(() => target.unlink!(newName, whiteout, attempt))
+    cover()
+    source.exchange(name, real, target, newName, whiteout, attempt)
+  }
 }
 
 /** Errors: EINVAL if the upper can't; as rename. */

@@ -143,8 +143,8 @@ export class OverlayFile extends OverlayNode<FileInode> implements FileInode {
 
   truncate(size: number, attempt: Attempt): void {
     if (this.upper === undefined) copyUp(this, attempt, size)
-    if (this.upper?.truncate === undefined) throw new ErrnoError('EROFS')
-    this.upper.truncate(size, attempt)
+    else if (this.upper.truncate === undefined) throw new ErrnoError('EROFS')
+    else this.upper.truncate(size, attempt)
   }
 
   allocate(mode: number, offset: number, length: number, attempt: Attempt): void {

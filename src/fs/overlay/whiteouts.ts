@@ -12,21 +12,44 @@ export function makeWhiteout(by: OverlayFilesystem, upper: DirectoryInode, name:
   return upper.create!(name, { kind: 'char', mode: 0, uid: 0, gid: 0, rdev: 0, now: by.clock.coarse() }, attempt)
 }
 
-/**
- * A whiteout under a name that nobody asks for, to be moved to its place when that is free. So space that ends is found
- * out before anything is removed. `avoid` is a name that will be needed.
- */
-export function makeWhiteoutAside(
+/** A whiteout under a name that nobody asks for: space that ends is found out before anything is removed. */
+export interface Aside {
+  readonly name: string
+  readonly whiteout: Inode
+}
+
+/** `avoid` is a name that will be needed. Errors: ENOSPC. */
+export function makeAside(
   by: OverlayFilesystem,
   upper: DirectoryInode,
   avoid: string,
   attempt: Attempt,
   undo: Undo,
-): (name: string) => void {
-  const aside = by.freeName(upper, avoid, attempt)
-  const whiteout = makeWhiteout(by, upper, aside, attempt)
-  undo.push(() => upper.unlink!(aside, whiteout, attempt))
-  return (name) => upper.rename!(aside, whiteout, upper, name, undefined, attempt)
+): Aside {
+  const name = by.freeName(upper, avoid, attempt)
+  const whiteout = makeWhiteout(by, upper, name, attempt)
+  undo.push(() => upper.unlink!(name, whiteout, attempt))
+  return { name, whiteout }
+}
+
+/** Puts the whiteout in the place of what the upper has under `name`: the last step of a change. A directory is empty. */
+export function replaceBy(
+  { name: aside, whiteout }: Aside,
+  upper: DirectoryInode,
+  name: string,
+  real: Inode,
+  attempt: Attempt,
+  undo: Undo,
+): void {
+  if (real.kind !== 'directory') upper.rename!(aside, whiteout, upper, name, real, attempt)
+  else if (upper.exchange) {
+    upper.exchange(aside, whiteout, upper, name, real, attempt)
+    undo.push(() => upper.exchange!(aside, real, upper, name, whiteout, attempt))
+    upper.unlink!(aside, real, attempt)
+  } else {
+    upper.unlink!(name, real, attempt)
+    upper.rename!(aside, whiteout, upper, name, undefined, attempt)
+  }
 }
 
 export function removeWhiteout(
