@@ -75,6 +75,7 @@ async function run(): Promise<void> {
   restarting = false
   setButtons()
   output.clear()
+  output.reveal()
   setNumbers('–', '–', '–')
   setStatus('busy', 'Waiting for the sandbox')
   const current = await session.catch(() => undefined)

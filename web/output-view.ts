@@ -44,6 +44,11 @@ export class OutputView {
     this.#schedule()
   }
 
+  /** Where the page is one column, brings the pane into sight. */
+  reveal(): void {
+    this.#pane.closest('.panel')?.scrollIntoView({ block: 'nearest' })
+  }
+
   push(stream: StreamName, bytes: Uint8Array): void {
     this.#log.push(stream, bytes)
     this.#schedule()
