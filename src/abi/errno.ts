@@ -76,9 +76,6 @@ const names = new Map<number, Errno>(Object.entries(table).map(([name, [number]]
 /** The name of a Linux error number; EIO for a number that has no name here. */
 export const errnoName = (number: number): Errno => names.get(number) ?? 'EIO'
 
-/** V8 has the setting; elsewhere the assignment means nothing. */
-const engine = Error as ErrorConstructor & { stackTraceLimit: number }
-
 /** What an operation was about: shown in the message, carried across the comlink edge. */
 export interface ErrorPlace {
   readonly syscall?: string | undefined
@@ -90,9 +87,10 @@ export interface ErrorPlace {
  * A failed operation. `code`, `errno` (negative), `syscall`, `path`, `dest` and the form of `message` are those of
  * node:fs (https://nodejs.org/api/errors.html#class-systemerror).
  *
- * It records no stack and makes its message when asked for: programs probe for missing files by the thousand.
+ * Programs probe for missing files by the thousand, so it records no stack, makes its message when asked for, and is an
+ * `instanceof Error` by its prototype only: the Error constructor alone costs more than all else (measured: 480 of 500 ns).
  */
-export class ErrnoError extends Error implements ErrorPlace {
+export class ErrnoError implements ErrorPlace {
   readonly code: Errno
   path: string | undefined
   syscall: string | undefined
@@ -100,11 +98,11 @@ export class ErrnoError extends Error implements ErrorPlace {
   /** Why, in a sentence, where the name alone would leave a person guessing. */
   readonly detail: string | undefined
 
+  static {
+    Object.setPrototypeOf(ErrnoError.prototype, Error.prototype)
+  }
+
   constructor(code: Errno, path?: string, detail?: string) {
-    const limit = engine.stackTraceLimit
-    engine.stackTraceLimit = 0
-    super()
-    engine.stackTraceLimit = limit
     this.code = code
     this.path = path
     this.syscall = undefined
@@ -112,7 +110,7 @@ export class ErrnoError extends Error implements ErrorPlace {
     this.detail = detail
   }
 
-  override get name(): string {
+  get name(): string {
     return 'ErrnoError'
   }
 
@@ -120,7 +118,7 @@ export class ErrnoError extends Error implements ErrorPlace {
     return -table[this.code][0]
   }
 
-  override get message(): string {
+  get message(): string {
     return errorMessage(this.code, this, this.detail)
   }
 }

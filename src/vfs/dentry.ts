@@ -9,13 +9,14 @@
  */
 
 import type { DirectoryInode, Inode } from './inode.ts'
+import { NameMap } from './name-map.ts'
 import type { Attempt } from './waiting.ts'
 
 export class Dentry {
   name: string
   parent: Dentry | undefined
   readonly inode: Inode
-  children: Map<string, Dentry> | undefined
+  children: NameMap<Dentry> | undefined
   /** How many mounts have this dentry as their point. */
   mounts = 0
   dead = false
@@ -40,8 +41,8 @@ export class Dentry {
   /** Enters a name that was just made or found. */
   add(name: string, inode: Inode): Dentry {
     const child = new Dentry(name, this, inode)
-    this.children ??= new Map()
-    this.children.set(name, child)
+    this.children ??= new NameMap()
+    this.children.add(name, child)
     return child
   }
 
@@ -54,22 +55,23 @@ export class Dentry {
   /** The name was moved. */
   move(parent: Dentry, name: string): void {
     this.parent?.children?.delete(this.name)
-    this.parent = parent
-    this.name = name
-    parent.children ??= new Map()
-    parent.children.set(name, this)
+    this.#settle(parent, name)
   }
 
   /** Two names were swapped. */
   static exchange(a: Dentry, b: Dentry): void {
-    const parent = a.parent!
-    const name = a.name
-    a.parent = b.parent
-    a.name = b.name
-    b.parent = parent
-    b.name = name
-    a.parent!.children!.set(a.name, a)
-    b.parent.children!.set(b.name, b)
+    const { parent, name } = a
+    parent!.children!.delete(name)
+    b.parent!.children!.delete(b.name)
+    a.#settle(b.parent!, b.name)
+    b.#settle(parent!, name)
+  }
+
+  #settle(parent: Dentry, name: string): void {
+    this.parent = parent
+    this.name = name
+    parent.children ??= new NameMap()
+    parent.children.add(name, this)
   }
 
   /** Whether this is `other` or lies below it, by names. */

@@ -4,7 +4,8 @@
  */
 
 import { ErrnoError } from '../abi/errno.ts'
-import { R_OK, RENAME_EXCHANGE, RENAME_NOREPLACE, S_ISGID, S_ISUID, W_OK, X_OK } from '../abi/linux.ts'
+import { PATH_MAX, R_OK, RENAME_EXCHANGE, RENAME_NOREPLACE, S_ISGID, S_ISUID, W_OK, X_OK } from '../abi/linux.ts'
+import { utf8Length } from '../abi/utf8.ts'
 import type { Context } from './context.ts'
 import { Dentry } from './dentry.ts'
 import { CTIME, type DirectoryInode, type Inode, MTIME, type NewInode } from './inode.ts'
@@ -38,6 +39,7 @@ export function makeNode(
 export function makeSymlink(context: Context, target: string, start: VirtualDentry, path: string): void {
   if (target === '') throw new ErrnoError('ENOENT', target)
   if (target.includes('\0')) throw new ErrnoError('EINVAL', target)
+  if (target.length * 3 >= PATH_MAX && utf8Length(target) >= PATH_MAX) throw new ErrnoError('ENAMETOOLONG', target)
   const walk = toFreeName(context, start, path, false)
   createFile(walk, 'symlink', 0o777, { target })
 }

@@ -33,11 +33,14 @@ class Page {
     this.present = present
   }
 
-  /** Makes room for `end` bytes, growing by half at least, so that many small appends stay linear. */
-  reserve(end: number): void {
+  /**
+   * Makes room for `end` bytes. The first page of a file grows by doubling from what it was first given, so that small
+   * files stay small and many small appends linear; behind a first page of 64 KiB a new one is unlikely to stay short.
+   */
+  reserve(end: number, isFirst: boolean): void {
     const old = this.bytes
     if (end <= old.length) return
-    const grown = old.length === 0 ? end : Math.max(end, old.length + (old.length >> 1), 256)
+    const grown = isFirst ? (old.length === 0 ? end : Math.max(end, old.length * 2, 256)) : PAGE_SIZE
     this.bytes = new Uint8Array(Math.min(PAGE_SIZE, (grown + 15) & ~15))
     this.bytes.set(old)
   }
@@ -122,7 +125,7 @@ export class PagedData {
         }
         count = Math.min(count, granted - from)
       }
-      page.reserve(from + count)
+      page.reserve(from + count, index === 0)
       copyBytes(memory, at + done, page.bytes, from, count)
       done += count
       if (position + count > this.size) this.size = position + count
@@ -250,7 +253,8 @@ export class PagedData {
       else this.#others?.delete(index)
       return
     }
-    if (to >= page.bytes.length) page.bytes = page.bytes.slice(0, Math.min(from, page.bytes.length))
+    const { length } = page.bytes
+    if (to >= length && from < length >> 1) page.bytes = page.bytes.slice(0, from)
     else page.bytes.fill(0, from, to)
   }
 

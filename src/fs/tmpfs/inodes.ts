@@ -23,6 +23,7 @@ import type {
 } from '../../vfs/inode.ts'
 import { ATIME, CTIME, MTIME } from '../../vfs/inode.ts'
 import { typeBits } from '../../vfs/kinds.ts'
+import { NameMap } from '../../vfs/name-map.ts'
 import { BLOCK_SIZE, PagedData } from '../../vfs/pages.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
 import type { Tmpfs } from './tmpfs.ts'
@@ -117,7 +118,7 @@ interface Entry extends ListedEntry {
 
 export class TmpfsDirectory extends TmpfsInode implements DirectoryInode {
   readonly kind = 'directory'
-  readonly #entries = new Map<string, Entry>()
+  readonly #entries = new NameMap<Entry>()
   /** The entries by cookie, removed ones among them until they are the larger half. */
   #order: Entry[] = []
   #nextCookie = 3
@@ -204,7 +205,7 @@ export class TmpfsDirectory extends TmpfsInode implements DirectoryInode {
 
   #add(name: string, inode: TmpfsNode): void {
     const entry: Entry = { name, ino: inode.ino, kind: inode.kind, cookie: this.#nextCookie++, inode }
-    this.#entries.set(name, entry)
+    this.#entries.add(name, entry)
     this.#order.push(entry)
   }
 

@@ -3,17 +3,19 @@
 import type { Tree } from '../abi/tree.ts'
 import type { ExitStatus } from '../abi/wire.ts'
 import { ContentReaders } from '../fs/gofer/content.ts'
-import { createClock } from '../host/clock.ts'
-import { createEntropy } from '../host/entropy.ts'
-import { createMacrotasks } from '../host/macrotask.ts'
-import { createSleep } from '../host/sleep.ts'
-import { createTimer } from '../host/timer.ts'
 import type { ProcessStdio } from '../kernel/process.ts'
 import { Runtime } from '../oci/runtime.ts'
 import { createRunner } from '../wasi/runner.ts'
+import { createClock } from './clock.ts'
+import { createEntropy } from './entropy.ts'
+import { createMacrotasks } from './macrotask.ts'
+import { createSleep } from './sleep.ts'
+import { createTimer } from './timer.ts'
 
 export interface World {
   readonly runtime: Runtime
+  /** Starts a container; what its own process says is not kept. */
+  start(id: string): Promise<unknown>
   /** Runs a process in a container to its end. `stdin` is all there is on its standard input. */
   exec(id: string, process: object, stdin?: string): Promise<Finished>
   close(): Promise<void>
@@ -23,6 +25,8 @@ export interface Finished extends ExitStatus {
   readonly stdout: string
   readonly stderr: string
 }
+
+const NO_BYTES = new Uint8Array(0)
 
 /** Boots a kernel on platform `inline`. */
 export function bootWorld(): World {
@@ -40,6 +44,8 @@ export function bootWorld(): World {
   const runtime = new Runtime({ clock, timer, entropy, runner, readers })
   return {
     runtime,
+    start: (id) =>
+      runtime.start(id, { stdin: { initial: NO_BYTES, more: false }, stdout() {}, stderr() {}, progress() {} }),
     async exec(id, process, stdin = '') {
       const out: Uint8Array[] = []
       const err: Uint8Array[] = []
