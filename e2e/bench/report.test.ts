@@ -1,0 +1,75 @@
+import { expect, test } from 'vitest'
+import { collect, type Measurement, table, verdict } from './report.mjs'
+
+const rows = [
+  { name: 'stat', title: 'stat', n: 100 },
+  { name: 'readdir', title: 'readdir', n: 1000, from: 10 },
+]
+const at = (side: 'ours' | 'shim' | 'node_wasi', row: string, n: number, ns: number): Measurement => {
+  return { where: 'node', side, platform: side === 'ours' ? 'inline' : '', row, n, ns }
+}
+/** Of `stat`: ours, at ten times the size, the shim, node:wasi. */
+const stat = (ours: number, tenfold: number, shim: number, node: number) => [
+  at('ours', 'stat', 100, ours),
+  at('ours', 'stat', 1000, tenfold),
+  at('shim', 'stat', 100, shim),
+  at('node_wasi', 'stat', 100, node),
+]
+
+test('a row has microseconds of ours and of its peers, and growth from n to 10 n', () => {
+  expect(collect(rows, stat(2000, 2200, 3000, 2500))).toEqual([
+    {
+      name: 'stat',
+      where: 'node',
+      platform: 'inline',
+      n: 100,
+      ours_us: 2,
+      peers: { shim: 3, node_wasi: 2.5 },
+      growth: 1.1,
+      peer_growth: {},
+    },
+  ])
+})
+
+test('of several passes the least counts, at each size for itself', () => {
+  const [row] = collect(rows, [...stat(2000, 9000, 3000, 2500), ...stat(4000, 4000, 2900, 9900)])
+  expect(row).toMatchObject({ ours_us: 2, growth: 2, peers: { shim: 2.9, node_wasi: 2.5 } })
+})
+
+test('a row may grow between other sizes than the one at which it is compared', () => {
+  const sizes = [10, 100, 1000].map((n) => at('ours', 'readdir', n, n === 100 ? 1200 : 1000))
+  expect(collect(rows, [...sizes, at('shim', 'readdir', 1000, 8000)])).toMatchObject([
+    { n: 1000, ours_us: 1, growth: 1.2, peers: { shim: 8 } },
+  ])
+})
+
+test('a row of which a size could not be measured is left out', () => {
+  expect(collect(rows, [at('ours', 'stat', 100, 1000), at('shim', 'stat', 100, 1000)])).toEqual([])
+})
+
+test('the table has a line per row, with the ratio of each peer to ours', () => {
+  const text = table(rows, collect(rows, stat(2000, 2200, 3000, 1000)))
+  expect(text).toContain('ours on node, inline')
+  expect(text).toMatch(/^stat +100 +2\.00 +3\.00 +1\.50 +1\.00 +0\.50 +1\.10$/m)
+})
+
+test('the bar is held by rows that are as fast as the peers and do not grow', () => {
+  const { held, lines } = verdict(collect(rows, stat(2000, 3000, 2000, 2000)))
+  expect(held).toBe(true)
+  expect(lines).toHaveLength(3)
+})
+
+test.each([
+  ['slower than the shim', stat(2001, 2001, 2000, 9000), 'browser_wasi_shim'],
+  ['growing by more than 1.5', stat(2000, 3010, 9000, 9000), 'grows'],
+  ['slower than node:wasi in the median', stat(2000, 2000, 9000, 1900), 'node:wasi'],
+  ['without a figure of the shim', [at('ours', 'stat', 100, 1), at('ours', 'stat', 1000, 1)], 'browser_wasi_shim'],
+])('the bar is missed by a row that is %s', (_, measurements, rule) => {
+  const { held, lines } = verdict(collect(rows, measurements))
+  expect(held).toBe(false)
+  expect(lines.filter((line) => line.startsWith('MISSED')).join()).toContain(rule)
+})
+
+test('the bar is missed where nothing was measured', () => {
+  expect(verdict([]).held).toBe(false)
+})
