@@ -82,6 +82,14 @@ export function find(root: Inode, path: string): Inode | undefined {
   return inode
 }
 
+/** A directory's inodes, itself included, each once. */
+export function inodesOf(inode: Inode, found = new Set<Inode>()): Set<Inode> {
+  found.add(inode)
+  if (inode.kind !== 'directory') return found
+  for (const { name } of inode.entries(0, none)) inodesOf(inode.lookup(name, none)!, found)
+  return found
+}
+
 /** What is below a directory, by path: `dir`, `dir opaque`, `file text`, `link target`, `whiteout`, `fifo`, `char 1280`. */
 export function picture(root: Inode, prefix = ''): Record<string, string> {
   const seen: Record<string, string> = {}

@@ -7,6 +7,7 @@ import { overlayOf } from '../../testing/overlays.ts'
 import {
   dir,
   find,
+  inodesOf,
   linkTo,
   opaqueDir,
   type Planted,
@@ -285,7 +286,16 @@ test('a nameless file is in the upper, and may get a name', () => {
 
 describe('B108 B114 B119 B123 a change that finds no space leaves everything as it was', () => {
   const setup = {
-    upper: { d: dir, 'd/gone': whiteout, w: whiteout, both: 'upper', up: opaqueDir, 'up/x': 'x', 'e/gone': whiteout },
+    upper: {
+      d: dir,
+      'd/gone': whiteout,
+      w: whiteout,
+      both: 'upper',
+      up: opaqueDir,
+      'up/x': 'x',
+      'e/gone': whiteout,
+      'plain/x': 'x',
+    },
     lowers: [
       {
         'd/gone': '',
@@ -317,6 +327,7 @@ describe('B108 B114 B119 B123 a change that finds no space leaves everything as 
     ['rename of a lower directory over a whiteout', (shell) => shell.rename('m', 'w')],
     ['rename of a lower directory over one of whiteouts', (shell) => shell.rename('m', 'd')],
     ['rename of an upper directory over a whiteout', (shell) => shell.rename('up', 'w')],
+    ['rename of a new directory over a whiteout', (shell) => shell.rename('plain', 'w')],
     ['exchange of a lower directory and a file', (shell) => shell.rename('m', 'both', RENAME_EXCHANGE)],
   ])('%s', (_, change) => {
     let failed = 0
@@ -350,6 +361,7 @@ describe('B108 B114 B119 B123 a change that finds no space leaves everything as 
         // And it can be done afterwards.
         change(overlay.shell)
         expect(picture(overlay.again().root)).toEqual(picture(overlay.root))
+        expect(overlay.upperFilesystem.usage().filesFree).toBe(99 - inodesOf(overlay.upper).size)
       }
     }
     expect(failed).toBeGreaterThan(0)

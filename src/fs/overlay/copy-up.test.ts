@@ -207,6 +207,8 @@ describe('open descriptions', () => {
     const fd = shell.open('f', O_RDONLY)
     shell.chmod('f', 0o600)
     shell.unlink('f')
+    const opensOf = (inode: unknown) => (inode as { opens: number }).opens
+    expect([opensOf(find(overlay.lowers[0]!, 'f'))]).toEqual([0])
     expect(shell.pread(fd)).toBe('text')
     expect(overlay.upperFilesystem.usage().filesFree).toBe(before.filesFree - 2)
     shell.close(fd)

@@ -4,9 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../abi/linux.ts'
 import { type OverlaySetup, overlayOf, testVfs } from '../../testing/overlays.ts'
-import { dir, linkTo, opaqueDir, picture, plant, Shell, type Tree, whiteout } from '../../testing/trees.ts'
-import type { Inode } from '../../vfs/inode.ts'
-import { Attempt } from '../../vfs/waiting.ts'
+import { dir, inodesOf, linkTo, opaqueDir, picture, plant, Shell, type Tree, whiteout } from '../../testing/trees.ts'
 
 const upper: Tree = {
   a: opaqueDir,
@@ -148,14 +146,6 @@ const arrangements: Record<string, Partial<OverlaySetup>> = {
 }
 
 const INODES = 1000
-
-function inodesOf(inode: Inode, found = new Set<Inode>()): Set<Inode> {
-  found.add(inode)
-  if (inode.kind !== 'directory') return found
-  const attempt = new Attempt()
-  for (const { name } of inode.entries(0, attempt)) inodesOf(inode.lookup(name, attempt)!, found)
-  return found
-}
 
 describe.each(Object.entries(arrangements))('with %s', (_, arrangement) => {
   const without = arrangement.upperVeil?.without ?? []

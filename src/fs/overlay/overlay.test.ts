@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { overlayOf, testVfs, tmpfsOf } from '../../testing/overlays.ts'
 import { dir, find, linkTo, opaqueDir, picture, Shell, type Tree, whiteout } from '../../testing/trees.ts'
 import type { DirectoryInode, Filesystem, Inode } from '../../vfs/inode.ts'
-import { Attempt } from '../../vfs/waiting.ts'
+import { Attempt, type WouldBlock } from '../../vfs/waiting.ts'
 import { type OverlayLayers, overlayType } from './overlay.ts'
 
 const request = { source: 'none', data: '', uid: 0, gid: 0, dev: 77, clock: testVfs().clock }
@@ -207,6 +207,24 @@ describe('what is seen', () => {
     expect(() => user.write('d/new', 'in a directory of root')).toThrow('EACCES')
     user.mkdir('own')
     expect(find(overlay.upper, 'own')).toMatchObject({ uid: 1, gid: 1 })
+  })
+
+  test('what several layers have to be waited for is asked for at once', () => {
+    const { root } = overlayOf({ lowers: [{ 'd/a': '' }, { 'd/b': '' }, { 'd/c': '' }], lowerVeil: { cold: true } })
+    const attempt = new Attempt()
+    const waitsOf = (read: () => unknown) => {
+      try {
+        read()
+      } catch (failure) {
+        return (failure as WouldBlock).queues.length
+      }
+      return 0
+    }
+    expect(waitsOf(() => root.lookup('d', attempt))).toBe(3)
+    const d = root.lookup('d', attempt)
+    if (d?.kind !== 'directory') throw new Error('no directory')
+    expect(waitsOf(() => d.entries(0, attempt))).toBe(3)
+    expect([...d.entries(0, attempt)].map(({ name }) => name)).toEqual(['a', 'b', 'c'])
   })
 
   test('the same file is the same inode, however often it is looked up and whatever its name', () => {
