@@ -116,7 +116,7 @@ async function stop(): Promise<void> {
   try {
     await current?.stop()
   } catch (error) {
-    output.note(`Could not stop it: ${messageOf(error)}`)
+    if (!restarting) output.note(`Could not stop it: ${messageOf(error)}`)
   } finally {
     if (!running) clearTimeout(late)
   }

@@ -129,7 +129,7 @@ export class SetupForm {
       note(
         this.#cwd,
         cwd.startsWith('/') ? undefined : 'Begin with a slash: it is a path in the container.',
-        'A folder of the container',
+        'A folder of the container, made if it is missing',
       ),
       note(
         this.#env,
