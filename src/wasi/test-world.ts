@@ -10,6 +10,7 @@ import { Task } from '../kernel/task.ts'
 import { type Context, credentialsOf } from '../vfs/context.ts'
 import type { SpecialInode, Stream } from '../vfs/inode.ts'
 import { VirtualDentry } from '../vfs/mount.ts'
+import { resolve } from '../vfs/path-walk.ts'
 import { Vfs } from '../vfs/vfs.ts'
 import { WaitQueue, WouldBlock } from '../vfs/waiting.ts'
 import type { Preopen } from './rights.ts'
@@ -83,15 +84,19 @@ export class TestWorld {
   /** The test's own: not confined, paths from the root. */
   readonly host: Task
   readonly guest: Task
+  readonly #vfs: Vfs
   /** Descriptor 3. */
   readonly preopens: readonly Preopen[]
 
-  /** `preopen`: the directory that the guest gets, made if it is missing. */
-  constructor(options: { preopen?: string; name?: string; asRoot?: boolean; readOnly?: boolean } = {}) {
-    const { preopen = '/', name = '/', asRoot = preopen === '/', readOnly = false } = options
+  /** `preopen`: the directory that the guest gets, made if it is missing; `mounted`: a tmpfs of its own. */
+  constructor(
+    options: { preopen?: string; name?: string; asRoot?: boolean; readOnly?: boolean; mounted?: boolean } = {},
+  ) {
+    const { preopen = '/', name = '/', asRoot = preopen === '/', readOnly = false, mounted = false } = options
     const streams = [this.stdin, this.stdout, this.stderr]
     const devices = { open: (inode: SpecialInode, _context: Context) => streams[inode.rdev & 0xff]! }
     const vfs = new Vfs(this.clock, devices)
+    this.#vfs = vfs
     vfs.types.register(tmpfsType)
     const mount = vfs.newMount(vfs.newFilesystem({ type: 'tmpfs', data: '' }))
     vfs.newNamespace(mount)
@@ -106,8 +111,15 @@ export class TestWorld {
       this.#give(`/dev/tty${minor}`, minor === 0 ? O_RDONLY : O_WRONLY)
     }
     if (preopen !== '/') this.host.mkdirat(-100, preopen, 0o755)
+    if (mounted) this.mountAt(preopen)
     this.#give(preopen, O_RDONLY)
     this.preopens = [{ fd: 3, name, root: asRoot, readOnly }]
+  }
+
+  /** Mounts an empty tmpfs. */
+  mountAt(path: string): void {
+    const mount = this.#vfs.newMount(this.#vfs.newFilesystem({ type: 'tmpfs', data: '' }))
+    this.#vfs.attach(mount, resolve(this.host, this.host.root, path, true))
   }
 
   /** Opens a path for the guest, from outside its confinement. */
