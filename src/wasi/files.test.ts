@@ -150,6 +150,16 @@ describe('rights', () => {
     expect(g.call('fd_fdstat_set_rights', fd, READ, 0n)).toBe(E.ENOTCAPABLE)
   })
 
+  test('the right to seek includes that to tell, and not the other way', () => {
+    const g = guest()
+    const [SEEK, TELL] = [4n, 32n]
+    const seeks = g.open('f', { oflags: 1, rights: SEEK, inheriting: 0n })
+    expect([g.call('fd_seek', seeks, 9n, 0, OUT), g.call('fd_tell', seeks, OUT), g.u64()]).toEqual([0, 0, 9n])
+    const tells = g.open('f', { rights: TELL, inheriting: 0n })
+    expect([g.call('fd_tell', tells, OUT), g.call('fd_seek', tells, 0n, 1, OUT)]).toEqual([0, 0])
+    expect(g.call('fd_seek', tells, 9n, 0, OUT)).toBe(E.ENOTCAPABLE)
+  })
+
   test('a number that is used again has no memory of the descriptor before it', () => {
     const g = guest()
     const fd = g.open('f', { oflags: 1, rights: READ, inheriting: 0n })

@@ -48,6 +48,8 @@ export function offsetOf(value: bigint): number {
 export function ioFunctions(context: Context): Table {
   const { syscalls, memory, descriptors } = context
   const { ranges } = memory
+  /** The right to seek includes that to tell. */
+  const mayTell = (fd: number) => descriptors.check(fd, TELL) && descriptors.check(fd, SEEK)
 
   return {
     fd_read: row(['fd', 'iovs:ptr', 'iovs_len', 'nread:ptr'], (fd, iovs, count, nread) => {
@@ -100,7 +102,7 @@ export function ioFunctions(context: Context): Table {
       const linux = whences[whence]
       if (linux === undefined) return E.EINVAL
       const by = Number(offset)
-      const error = descriptors.check(fd, linux === SEEK_CUR && by === 0 ? TELL : SEEK | TELL)
+      const error = linux === SEEK_CUR && by === 0 ? mayTell(fd) : descriptors.check(fd, SEEK)
       if (error !== 0) return error
       if (!memory.fits(newoffset, 8)) return E.EFAULT
       if (!Number.isSafeInteger(by)) return E.EINVAL
@@ -110,7 +112,7 @@ export function ioFunctions(context: Context): Table {
 
     fd_tell: row(['fd', 'offset:ptr'], (fd, offset) => {
       offset >>>= 0
-      const error = descriptors.check(fd, TELL)
+      const error = mayTell(fd)
       if (error !== 0) return error
       if (!memory.fits(offset, 8)) return E.EFAULT
       memory.setU64(offset, syscalls.lseek(fd, 0, SEEK_CUR))
