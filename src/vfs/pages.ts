@@ -108,13 +108,14 @@ export class PagedData {
    */
   write(memory: Uint8Array, at: number, length: number, offset: number, attempt: Attempt): number {
     if (offset + length > Number.MAX_SAFE_INTEGER) throw new ErrnoError('EFBIG')
+    const loaded = this.#load(offset, offset + length, attempt)
     let done = 0
     while (done < length) {
       const position = offset + done
       const index = Math.floor(position / PAGE_SIZE)
       const from = position - index * PAGE_SIZE
       let count = Math.min(PAGE_SIZE - from, length - done)
-      const page = this.#writable(index, attempt)
+      const page = this.#writable(index, loaded)
       if (!page) break
       const wanted = blockBits(from, from + count)
       if ((page.present & wanted) !== wanted) {
@@ -135,23 +136,34 @@ export class PagedData {
     return done
   }
 
-  /** The page in memory, made or loaded from the base; undefined if there is no space to load it. */
-  #writable(index: number, attempt: Attempt): Page | undefined {
-    const page = index === 0 ? this.#first : this.#others?.get(index)
-    return page ?? this.#makePage(index, attempt)
+  /**
+   * What the base holds of the pages in [start, end) that are not in memory. It is read before anything changes, since the
+   * base may have to wait.
+   */
+  #load(start: number, end: number, attempt: Attempt): Map<number, Uint8Array> | undefined {
+    const first = Math.floor(start / PAGE_SIZE)
+    const stop = Math.min(end, this.#baseSize)
+    if (first * PAGE_SIZE >= stop || !this.#base) return undefined
+    const loaded = new Map<number, Uint8Array>()
+    for (let index = first; index * PAGE_SIZE < stop; index++) {
+      if (index === 0 ? this.#first : this.#others?.has(index)) continue
+      const bytes = new Uint8Array(Math.min(PAGE_SIZE, this.#baseSize - index * PAGE_SIZE))
+      this.#base.read(bytes, 0, bytes.length, index * PAGE_SIZE, attempt)
+      loaded.set(index, bytes)
+    }
+    return loaded
   }
 
-  #makePage(index: number, attempt: Attempt): Page | undefined {
-    const start = index * PAGE_SIZE
-    const held = Math.min(PAGE_SIZE, this.#baseSize - start)
-    let page: Page
-    if (held > 0 && this.#base) {
-      const bytes = new Uint8Array(held)
-      this.#base.read(bytes, 0, held, start, attempt)
-      const present = blockBits(0, held)
-      if (!this.#take(countBits(present))) return undefined
-      page = new Page(bytes, present)
-    } else page = new Page(NO_BYTES, 0)
+  /** The page in memory, made of what was loaded for it; undefined if there is no space for that. */
+  #writable(index: number, loaded: Map<number, Uint8Array> | undefined): Page | undefined {
+    const page = index === 0 ? this.#first : this.#others?.get(index)
+    return page ?? this.#makePage(index, loaded?.get(index) ?? NO_BYTES)
+  }
+
+  #makePage(index: number, bytes: Uint8Array): Page | undefined {
+    const present = blockBits(0, bytes.length)
+    if (!this.#take(countBits(present))) return undefined
+    const page = new Page(bytes, present)
     if (index === 0) this.#first = page
     else {
       this.#others ??= new Map()
@@ -195,11 +207,11 @@ export class PagedData {
   }
 
   /** Sets the size; a grown part is a hole, a cut part is given back. Errors: EFBIG; never ENOSPC. */
-  truncate(size: number, attempt: Attempt): void {
+  truncate(size: number): void {
     if (size > Number.MAX_SAFE_INTEGER) throw new ErrnoError('EFBIG')
     if (size < this.size) {
       // A base page that stays in part keeps reading from the base: its cut tail lies beyond #baseSize.
-      this.#free(size, Number.POSITIVE_INFINITY, attempt)
+      this.#free(size, Number.POSITIVE_INFINITY)
       this.#baseSize = Math.min(this.#baseSize, size)
     }
     this.size = size
@@ -209,11 +221,12 @@ export class PagedData {
   punch(start: number, end: number, attempt: Attempt): void {
     const stop = Math.min(end, Math.max(this.size, this.#lastByte()))
     if (start >= stop) return
+    const loaded = this.#load(start, stop, attempt)
     // Base pages that lose a part only must be in memory; those that lose all of it become empty pages in memory.
     for (let index = Math.floor(start / PAGE_SIZE); index * PAGE_SIZE < Math.min(stop, this.#baseSize); index++) {
-      if (!this.#writable(index, attempt)) throw new ErrnoError('ENOSPC')
+      if (!this.#writable(index, loaded)) throw new ErrnoError('ENOSPC')
     }
-    this.#free(start, end, attempt)
+    this.#free(start, end)
   }
 
   #lastByte(): number {
@@ -223,7 +236,7 @@ export class PagedData {
   }
 
   /** Zeroes [start, end) of the pages in memory and uncharges the blocks that lie wholly inside it. */
-  #free(start: number, end: number, _attempt: Attempt): void {
+  #free(start: number, end: number): void {
     if (this.#first && start < PAGE_SIZE) this.#freeInPage(0, this.#first, start, end)
     if (!this.#others) return
     const firstIndex = Math.max(1, Math.floor(start / PAGE_SIZE))
@@ -275,8 +288,9 @@ export class PagedData {
     }
     if (!this.#quota.take(missing)) throw new ErrnoError('ENOSPC')
     this.#quota.give(missing)
+    const loaded = this.#load(start, end, attempt)
     for (let index = first; index <= last; index++) {
-      const page = this.#writable(index, attempt)
+      const page = this.#writable(index, loaded)
       if (!page) throw new ErrnoError('ENOSPC')
       const bits = bitsOfPage(index, start, end) & ~page.present
       this.#take(countBits(bits))

@@ -68,6 +68,11 @@ abstract class TmpfsInode {
   }
 
   get xattrs(): ExtendedAttributes {
+    return this.#xattrs ?? new FirstAttribute(this)
+  }
+
+  /** Keeps its own map from the first attribute on. */
+  keepXattrs(): Map<string, Uint8Array> {
     this.#xattrs ??= new Map()
     return this.#xattrs
   }
@@ -109,6 +114,24 @@ abstract class TmpfsInode {
   }
 
   protected freeSpace(): void {}
+}
+
+/** The extended attributes of an inode that has none: most never get one. */
+class FirstAttribute implements ExtendedAttributes {
+  readonly #inode: TmpfsInode
+  constructor(inode: TmpfsInode) {
+    this.#inode = inode
+  }
+  get(): undefined {}
+  set(name: string, value: Uint8Array): unknown {
+    return this.#inode.keepXattrs().set(name, value)
+  }
+  delete(): boolean {
+    return false
+  }
+  keys(): Iterable<string> {
+    return []
+  }
 }
 
 interface Entry extends ListedEntry {
@@ -257,8 +280,8 @@ export class TmpfsFile extends TmpfsInode implements FileInode {
     return this.#data.write(memory, at, length, offset, attempt)
   }
 
-  truncate(size: number, attempt: Attempt): void {
-    this.#data.truncate(size, attempt)
+  truncate(size: number): void {
+    this.#data.truncate(size)
   }
 
   allocate(mode: number, offset: number, length: number, attempt: Attempt): void {
