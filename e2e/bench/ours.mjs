@@ -1,4 +1,4 @@
-/** Ours in Node: the whole kernel but the Worker (src/testing/world.ts), bundled as it would be shipped, on platform inline.
+/** Ours in Node: the whole kernel but the Worker (src/host/world.ts), bundled as it would be shipped, on platform inline.
  *  Each run has a container of its own, whose root is an empty tmpfs. In Chromium, ours is page.mjs. */
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -38,7 +38,7 @@ async function boot(wasm) {
     root,
     logLevel: 'warn',
     build: {
-      ssr: join(root, 'src/testing/world.ts'),
+      ssr: join(root, 'src/host/world.ts'),
       outDir,
       emptyOutDir: true,
       target: 'es2023',
