@@ -42,6 +42,8 @@ export default defineConfig({
   retries: 0,
   forbidOnly: process.env.CI !== undefined,
   timeout: 180_000, // a compiler is downloaded, compiled and run in there
+  // A run ends, with its results, before whoever waits for the whole of .ci/run gives up on it.
+  globalTimeout: process.env.CI ? 15 * 60_000 : 0,
   expect: { timeout: 30_000 },
   use: { baseURL: isolatedOrigin(), trace: 'off' },
   projects: namesAskedFor().map(projectFor),
