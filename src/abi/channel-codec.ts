@@ -68,7 +68,7 @@ export const signatures = {
   setfl: { args: at('number', 'number'), result: 'nothing' },
   renumber: { args: at('number', 'number'), result: 'nothing' },
   poll: { args: at('requests', 'time'), result: 'numbers' },
-} as const satisfies Record<Exclude<keyof Syscalls, 'settle'>, Signature>
+} as const satisfies Record<Exclude<keyof Syscalls, 'settle' | 'statIfThere'>, Signature>
 
 export type CallName = keyof typeof signatures
 

@@ -62,6 +62,11 @@ export interface Syscalls {
   /** Flags: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH. */
   fstatat(dirfd: number, path: string, flags: number): Stat
   /**
+   * fstatat(2), but undefined where a name of the path is missing: the one failure that programs provoke by the thousand,
+   * and a throw costs more than the walk. Where it is left out, fstatat says it all.
+   */
+  statIfThere?(dirfd: number, path: string, flags: number): Stat | undefined
+  /**
    * Entries behind `cookie` (0: from the start, `.` and `..` first), until 24 bytes and the UTF-8 name of each together
    * reach `bytes` or the directory ends. Neither uses nor moves the descriptor's own position.
    */

@@ -33,7 +33,7 @@ import { allocate, listDirectory, read, seek, truncateFile, write } from '../vfs
 import { VirtualDentry } from '../vfs/mount.ts'
 import { linkTo, makeDirectory, makeNode, makeSymlink, removeDirectory, rename, unlink } from '../vfs/names.ts'
 import { openAt } from '../vfs/open.ts'
-import { resolve } from '../vfs/path-walk.ts'
+import { PathWalk, resolve } from '../vfs/path-walk.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { Attempt, type WaitQueue, WouldBlock } from '../vfs/waiting.ts'
 import { DescriptorTable } from './descriptors.ts'
@@ -174,6 +174,13 @@ export class Task implements Syscalls, Context {
 
   fstatat(dirfd: number, path: string, flags: number): Stat {
     return statOf(this.#find(dirfd, path, flags).dentry.inode)
+  }
+
+  statIfThere(dirfd: number, path: string, flags: number): Stat | undefined {
+    const start = this.#start(dirfd)
+    if (path === '' && flags & AT_EMPTY_PATH) return statOf(start.dentry.inode)
+    const walk = new PathWalk(this, start, path)
+    return walk.tryToEnd((flags & AT_SYMLINK_NOFOLLOW) === 0) ? statOf(walk.dentry.inode) : undefined
   }
 
   getdents(fd: number, cookie: number, bytes: number): readonly DirectoryEntry[] {

@@ -24,4 +24,5 @@ test('a program in the root runs and its output, exit code and calls come back',
   const end = await world.exec('a', { args: ['/bin/hello.wasm', 'one', 'two words'], env: ['A=b'] })
   expect(end.stdout).toContain('two words')
   expect(end.exitCode).toBe(0)
+  expect(end.syscalls).toBeGreaterThan(3)
 })

@@ -16,6 +16,8 @@ export class Dentry {
   name: string
   parent: Dentry | undefined
   readonly inode: Inode
+  /** The inode's, which never changes: a walk asks it at every step, and inodes are of many classes. */
+  readonly kind: Inode['kind']
   children: NameMap<Dentry> | undefined
   /** How many mounts have this dentry as their point. */
   mounts = 0
@@ -27,6 +29,7 @@ export class Dentry {
     this.name = name
     this.parent = parent
     this.inode = inode
+    this.kind = inode.kind
     this.children = undefined
   }
 

@@ -14,6 +14,7 @@
  */
 
 import { ErrnoError } from '../abi/errno.ts'
+import { NAME_MAX } from '../abi/linux.ts'
 import { Dentry } from './dentry.ts'
 import type { Filesystem } from './inode.ts'
 
@@ -21,6 +22,8 @@ import type { Filesystem } from './inode.ts'
 export class Superblock {
   readonly filesystem: Filesystem
   readonly root: Dentry
+  /** Longest name in bytes of UTF-8. */
+  readonly nameMax: number
   /** The mounts that show it, in any namespace or none. */
   readonly views = new Set<Mount>()
   opens = 0
@@ -30,6 +33,7 @@ export class Superblock {
   constructor(filesystem: Filesystem, released: () => void) {
     this.filesystem = filesystem
     this.root = new Dentry('', undefined, filesystem.root)
+    this.nameMax = filesystem.nameMax ?? NAME_MAX
     this.#released = released
   }
 

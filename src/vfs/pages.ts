@@ -56,6 +56,8 @@ export class PagedData {
   #others: Map<number, Page> | undefined
   #blocks = 0
   #base: PageSource | undefined
+  /** No page in memory lies beyond it: there may be some past the size, allocated and not yet written. */
+  #reach = 0
   /** How much of the base still counts: less than its size once the file was cut. */
   #baseSize = 0
 
@@ -164,6 +166,7 @@ export class PagedData {
     const present = blockBits(0, bytes.length)
     if (!this.#take(countBits(present))) return undefined
     const page = new Page(bytes, present)
+    this.#reach = Math.max(this.#reach, (index + 1) * PAGE_SIZE)
     if (index === 0) this.#first = page
     else {
       this.#others ??= new Map()
@@ -210,16 +213,16 @@ export class PagedData {
   truncate(size: number): void {
     if (size > Number.MAX_SAFE_INTEGER) throw new ErrnoError('EFBIG')
     if (size < this.size) {
-      // A base page that stays in part keeps reading from the base: its cut tail lies beyond #baseSize.
-      this.#free(size, Number.POSITIVE_INFINITY)
       this.#baseSize = Math.min(this.#baseSize, size)
+      this.#free(size, this.#reach)
+      this.#reach = Math.min(this.#reach, Math.ceil(size / PAGE_SIZE) * PAGE_SIZE)
     }
     this.size = size
   }
 
   /** Makes [start, end) read as zeros and gives whole blocks back: fallocate(2) with PUNCH_HOLE. */
   punch(start: number, end: number, attempt: Attempt): void {
-    const stop = Math.min(end, Math.max(this.size, this.#lastByte()))
+    const stop = Math.min(end, Math.max(this.size, this.#reach))
     if (start >= stop) return
     const loaded = this.#load(start, stop, attempt)
     // Base pages that lose a part only must be in memory; those that lose all of it become empty pages in memory.
@@ -229,18 +232,12 @@ export class PagedData {
     this.#free(start, end)
   }
 
-  #lastByte(): number {
-    let last = this.#first ? PAGE_SIZE : 0
-    if (this.#others) for (const index of this.#others.keys()) last = Math.max(last, (index + 1) * PAGE_SIZE)
-    return last
-  }
-
   /** Zeroes [start, end) of the pages in memory and uncharges the blocks that lie wholly inside it. */
   #free(start: number, end: number): void {
     if (this.#first && start < PAGE_SIZE) this.#freeInPage(0, this.#first, start, end)
     if (!this.#others) return
     const firstIndex = Math.max(1, Math.floor(start / PAGE_SIZE))
-    const endIndex = Math.ceil(Math.min(end, Number.MAX_SAFE_INTEGER) / PAGE_SIZE)
+    const endIndex = Math.ceil(end / PAGE_SIZE)
     if (endIndex - firstIndex < this.#others.size) {
       for (let index = firstIndex; index < endIndex; index++) {
         const page = this.#others.get(index)
@@ -344,6 +341,7 @@ export class PagedData {
     this.#others = undefined
     this.#base = undefined
     this.#baseSize = 0
+    this.#reach = 0
     this.size = 0
   }
 }

@@ -7,7 +7,7 @@
  */
 
 import { ErrnoError } from '../abi/errno.ts'
-import { NAME_MAX, PATH_MAX, X_OK } from '../abi/linux.ts'
+import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, PATH_MAX, X_OK } from '../abi/linux.ts'
 import { utf8Length } from '../abi/utf8.ts'
 import type { Context } from './context.ts'
 import type { Dentry } from './dentry.ts'
@@ -59,11 +59,16 @@ export class PathWalk {
    * Errors: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG, ENOTCAPABLE.
    */
   toParent(): void {
+    if (!this.#tryToParent()) throw new ErrnoError('ENOENT', this.path)
+  }
+
+  /** False where a directory on the way is missing: programs probe for files by the thousand, and a throw costs more than the walk. */
+  #tryToParent(): boolean {
     const more = this.#skipSlashes()
     this.last = 'root'
     this.name = ''
     this.slash = true
-    if (!more) return
+    if (!more) return true
     for (;;) {
       const end = this.#componentEnd()
       const name = this.path.slice(this.at, end)
@@ -74,9 +79,9 @@ export class PathWalk {
         this.last = name === '.' ? 'dot' : name === '..' ? 'dotdot' : 'name'
         this.#requireSearch()
         if (this.last === 'name') this.#checkName(name)
-        return
+        return true
       }
-      this.#step(name, true)
+      if (!this.#step(name)) return false
     }
   }
 
@@ -85,24 +90,24 @@ export class PathWalk {
    * Errors: as toParent; ENOTDIR if slashes come behind what is no directory.
    */
   toEnd(follow: boolean): void {
-    this.toParent()
-    this.finish(follow)
+    if (!this.tryToEnd(follow)) throw new ErrnoError('ENOENT', this.path)
   }
 
-  /** Steps over the last component that toParent stopped at. */
-  finish(follow: boolean): void {
-    while (this.last !== 'root') {
+  /** As toEnd, but false where toEnd would say ENOENT because a name is missing. */
+  tryToEnd(follow: boolean): boolean {
+    for (;;) {
+      if (!this.#tryToParent()) return false
+      if (this.last === 'root') break
       if (this.last !== 'name') {
-        this.#step(this.name, true)
-        return
+        this.#step(this.name)
+        return true
       }
       const child = this.lookup()
-      if (child === undefined) throw new ErrnoError('ENOENT', this.path)
-      const followed = this.enter(child, follow)
-      if (!followed) break
-      this.toParent()
+      if (child === undefined) return false
+      if (!this.enter(child, follow)) break
     }
-    if (this.slash && this.dentry.inode.kind !== 'directory') throw new ErrnoError('ENOTDIR', this.path)
+    if (this.slash && this.dentry.kind !== 'directory') throw new ErrnoError('ENOTDIR', this.path)
+    return true
   }
 
   /** The entry that the last component names, or undefined. Preconditions: `last` is 'name'. */
@@ -115,7 +120,7 @@ export class PathWalk {
    * followed, the walk goes on with its target instead and true is returned: call toParent again.
    */
   enter(child: Dentry, follow: boolean): boolean {
-    if (child.inode.kind === 'symlink' && child.mounts === 0 && (follow || this.slash)) {
+    if (child.kind === 'symlink' && child.mounts === 0 && (follow || this.slash)) {
       this.#follow(child, this.slash ? '/' : '')
       return true
     }
@@ -123,22 +128,24 @@ export class PathWalk {
     return false
   }
 
-  #step(name: string, follow: boolean): void {
+  /** Steps over a component that others follow, or over a dot; false if there is no such name. */
+  #step(name: string): boolean {
     this.#requireSearch()
-    if (name === '.') return
+    if (name === '.') return true
     if (name === '..') {
       this.#up()
-      return
+      return true
     }
     this.#checkName(name)
     const child = this.dentry.child(name, this.context.attempt)
-    if (child === undefined) throw new ErrnoError('ENOENT', this.path)
-    if (follow && child.inode.kind === 'symlink' && child.mounts === 0) {
+    if (child === undefined) return false
+    if (child.kind === 'symlink' && child.mounts === 0) {
       const rest = this.path.slice(this.at)
       this.#follow(child, rest === '' ? '' : `/${rest}`)
       // The target's components are ordinary ones of the same path now; its slashes were put in front of the rest.
       this.#skipSlashes()
     } else this.#descend(child)
+    return true
   }
 
   #follow(link: Dentry, rest: string): void {
@@ -192,13 +199,15 @@ export class PathWalk {
   }
 
   #requireSearch(): void {
-    const { inode } = this.dentry
-    if (inode.kind !== 'directory') throw new ErrnoError('ENOTDIR', this.path)
-    if (!mayAccess(this.context.credentials, inode, X_OK)) throw new ErrnoError('EACCES', this.path)
+    const { dentry, context } = this
+    if (dentry.kind !== 'directory') throw new ErrnoError('ENOTDIR', this.path)
+    const { credentials } = context
+    if ((credentials.capabilities & SEARCHES_ALL) !== 0 || mayAccess(credentials, dentry.inode, X_OK)) return
+    throw new ErrnoError('EACCES', this.path)
   }
 
   #checkName(name: string): void {
-    const limit = this.mount.superblock.filesystem.nameMax ?? NAME_MAX
+    const limit = this.mount.superblock.nameMax
     if (name.length * 3 > limit && utf8Length(name) > limit) throw new ErrnoError('ENAMETOOLONG', this.path)
   }
 
@@ -215,6 +224,8 @@ export class PathWalk {
 }
 
 const SLASH = 47
+/** Either capability lets a search of any directory through. */
+const SEARCHES_ALL = CAP_DAC_OVERRIDE | CAP_DAC_READ_SEARCH
 
 /** The file that a path denotes. Errors: as PathWalk.toEnd. */
 export function resolve(context: Context, start: VirtualDentry, path: string, follow: boolean): VirtualDentry {

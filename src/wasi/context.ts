@@ -57,6 +57,8 @@ export class Context {
   blocked: WouldBlock | InFlight | undefined
   /** What ends the guest, once thrown: code that catches everything (C++'s `catch (...)`) does not get past it. */
   ending: WASIProcExit | undefined
+  /** Imports that have returned: a call that waited counts once. */
+  calls = 0
   /** A try of the call under way threw WouldBlock or InFlight. */
   #waited = false
   readonly #waits: boolean
@@ -85,6 +87,7 @@ export class Context {
 
   /** The end of every import that returns. */
   done(answer: number): number {
+    this.calls++
     if (this.#waited) this.#settle()
     return answer
   }

@@ -17,15 +17,21 @@ const PREVIEW1 = 'wasi_snapshot_preview1'
 
 /** A module cannot be run as a guest; the message says why and what to do, for a person. */
 export class GuestError extends Error {
+  readonly code = 'ENOEXEC'
+
   override get name(): string {
     return 'GuestError'
   }
 }
 
 /** How a guest ended. A signal's exit status is 128 + its number, as shells have it. */
-export type GuestEnd =
+export type GuestEnd = (
   | { readonly exitCode: number; readonly signal?: number }
   | { readonly trap: string; readonly stack: string }
+) & {
+  /** System calls made. */
+  readonly calls: number
+}
 
 export interface GuestOptions extends Omit<Preview1Options, 'waits'> {
   readonly module: WasmModule
@@ -60,9 +66,9 @@ export async function runGuest(options: GuestOptions): Promise<GuestEnd> {
     const start = instance.exports._start as WasmFunction
     if (platform === 'jspi') await wasmApi().promising!(start)()
     else start()
-    return { exitCode: 0 }
+    return { exitCode: 0, calls: preview1.calls }
   } catch (error) {
-    return endOf(preview1.ending ?? error)
+    return { ...endOf(preview1.ending ?? error), calls: preview1.calls }
   }
 }
 
@@ -111,7 +117,7 @@ export function checkModule(module: WasmModule, table: Table): void {
     throw new GuestError('the program exports no memory, which its system calls would need')
 }
 
-function endOf(error: unknown): GuestEnd {
+function endOf(error: unknown): { exitCode: number; signal?: number } | { trap: string; stack: string } {
   if (error instanceof GuestExit)
     return { exitCode: error.code, ...(error.signal !== undefined && { signal: error.signal }) }
   if (!(error instanceof Error)) return { trap: String(error), stack: '' }

@@ -112,7 +112,11 @@ export function pathFunctions(context: Context): Table {
       const error = descriptors.check(fd, wasi.RIGHTS_PATH_FILESTAT_GET)
       if (error !== 0) return error
       if (!memory.fits(buf, FILESTAT_SIZE)) return E.EFAULT
-      writeFilestat(memory, buf, syscalls.fstatat(fd, path, nofollow(flags)))
+      const stat = syscalls.statIfThere
+        ? syscalls.statIfThere(fd, path, nofollow(flags))
+        : syscalls.fstatat(fd, path, nofollow(flags))
+      if (stat === undefined) return E.ENOENT
+      writeFilestat(memory, buf, stat)
       return SUCCESS
     }),
 

@@ -66,6 +66,11 @@ export class Preview1 extends WASI {
     return this.#context.ending
   }
 
+  /** System calls that the guest has made. */
+  get calls(): number {
+    return this.#context.calls
+  }
+
   /** What the call that answered WAIT waits for; undefined if it answered WAIT to let the host's other work run. */
   takeBlocked(): Context['blocked'] {
     const { blocked } = this.#context
