@@ -48,7 +48,7 @@ export default defineConfig({
   use: { baseURL: isolatedOrigin(), trace: 'off' },
   projects: namesAskedFor().map(projectFor),
   webServer: {
-    command: `"${process.execPath}" e2e/server.mjs ${new URL(isolatedOrigin()).port} ${new URL(plainOrigin()).port}`,
+    command: `"${process.execPath}" e2e/server.mjs ${new URL(isolatedOrigin()).port} ${new URL(plainOrigin()).port} ${process.pid}`,
     url: `${isolatedOrigin()}/pages/library.html`,
     reuseExistingServer: false,
   },

@@ -10,7 +10,7 @@
  *     /fixtures/runno/      python-3.11.3.wasm and .tar.gz, …
  *     /fixtures/ripgrep/rg.wasm
  *
- * As a command: `node e2e/server.mjs PORT PLAIN_PORT`; it ends with its parent.
+ * As a command: `node e2e/server.mjs PORT PLAIN_PORT [PID]`; it ends when the process PID, the test runner, has ended, however it did.
  */
 import { createReadStream, statSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -101,10 +101,19 @@ export async function listen(server, port = 0) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [port, plainPort] = process.argv.slice(2).map(Number)
-  if (!port || !plainPort) throw new Error('usage: node e2e/server.mjs PORT PLAIN_PORT')
+  const [port, plainPort, runner] = process.argv.slice(2).map(Number)
+  if (!port || !plainPort) throw new Error('usage: node e2e/server.mjs PORT PLAIN_PORT [PID]')
   await listen(staticServer(folders, {}), plainPort)
   await listen(staticServer(folders, isolation), port)
+  if (runner) {
+    setInterval(() => {
+      try {
+        process.kill(runner, 0)
+      } catch {
+        process.exit()
+      }
+    }, 2000)
+  }
 }
 
 export { folders, isolation }
