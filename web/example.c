@@ -4,6 +4,7 @@
 #include <string.h>
 
 int main(int argc, char **argv) {
+  setvbuf(stdout, NULL, _IOLBF, 0); /* line by line, so that it keeps its order with stderr */
   const char *greeting = getenv("GREETING"), *name = "world";
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--name") == 0 && i + 1 < argc) name = argv[++i];

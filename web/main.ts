@@ -81,7 +81,11 @@ async function run(): Promise<void> {
   const current = await session.catch(() => undefined)
   try {
     if (!current) throw new Error('there is no sandbox. “Restart sandbox…” tries again')
-    const ended = await current.run(request, { step: showStep, output: (stream, bytes) => output.push(stream, bytes) })
+    const ended = await current.run(request, {
+      // A last word of progress may come by its own channel after the news that the run has failed.
+      step: (step) => running && showStep(step),
+      output: (stream, bytes) => output.push(stream, bytes),
+    })
     output.end()
     showEnd(ended)
     setNumbers(String(ended.exitCode), formatDuration(ended.wallTime), formatCount(ended.syscalls))
