@@ -1,4 +1,5 @@
-/** The page's one dialog: a question, or a question for a name. One at a time; Escape and Cancel answer no. */
+/** The page's one dialog: a question, or a question for a name. Escape and Cancel answer no; while one
+ * question is open, the answer to any other is no. */
 import { byId } from './dom.ts'
 
 export interface Question {
@@ -25,6 +26,7 @@ export function askName(question: NameQuestion): Promise<string | undefined> {
 
 function ask(question: Question & Partial<NameQuestion>): Promise<string | undefined> {
   const dialog = byId('ask', HTMLDialogElement)
+  if (dialog.open) return Promise.resolve(undefined)
   const form = dialog.querySelector('form') as HTMLFormElement
   const input = byId('ask-input', HTMLInputElement)
   const fault = byId('ask-fault', HTMLElement)

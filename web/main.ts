@@ -26,7 +26,11 @@ const progress = byId('progress', HTMLProgressElement)
 const platform = byId('platform', HTMLElement)
 
 let session: Promise<Session> = boot()
+// boot() has told of the failure; who waits for a session hears of it again.
+session.catch(() => {})
 let running = false
+/** Which run it is, so that what was meant for one does not reach the next. */
+let turn = 0
 /** Set when the page itself ends a run by ending its sandbox. */
 let restarting = false
 
@@ -72,6 +76,7 @@ async function run(): Promise<void> {
   const request = form.request()
   if (!request) return
   running = true
+  turn++
   restarting = false
   setButtons()
   output.clear()
@@ -110,9 +115,10 @@ function showEnd({ exitCode, signal, reason }: ExitStatus): void {
 
 async function stop(): Promise<void> {
   setStatus('busy', 'Stopping')
+  const mine = turn
   const current = await session.catch(() => undefined)
-  const late = setTimeout(() => {
-    if (!running) return
+  setTimeout(() => {
+    if (!running || turn !== mine) return
     const where = `The program computes without pause, and platform ${current?.sandbox.platform} cannot interrupt that.`
     setStatus('busy', `${where} Restart the sandbox to end it.`)
     void restart(`${where} Restarting ends it, and the files in memory are lost.`)
@@ -121,8 +127,6 @@ async function stop(): Promise<void> {
     await current?.stop()
   } catch (error) {
     if (!restarting) output.note(`Could not stop it: ${messageOf(error)}`)
-  } finally {
-    if (!running) clearTimeout(late)
   }
 }
 
