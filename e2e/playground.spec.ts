@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, type Locator, type Page, test } from '@playwright/test'
 import { buildGuest } from './guests/build.mjs'
+import { isolatedOrigin, plainOrigin } from './origins.mjs'
 
 const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
 
@@ -18,8 +19,8 @@ const row = (page: Page, name: string) => tree(page).getByRole('treeitem', { nam
 const viewer = (page: Page) => page.locator('#viewer')
 const press = (page: Page, name: string) => page.getByRole('button', { name, exact: true }).click()
 
-async function open(page: Page): Promise<void> {
-  await page.goto('/')
+async function open(page: Page, origin = ''): Promise<void> {
+  await page.goto(`${origin}/`)
   await expect(row(page, 'tmp')).toBeVisible()
 }
 
@@ -296,30 +297,46 @@ test('a flood of 100 MB shows its end, says what is left out, and leaves the pag
   await expect(row(page, 'flood')).toBeVisible()
 })
 
-test('a program that computes without end is stopped, if need be by restarting the sandbox', async ({ page }) => {
-  await open(page)
-  const platform = await page.locator('#platform b').textContent()
-  await choose(page, 'spin.wasm', spin)
-  await press(page, 'Run')
-  await expect(status(page)).toContainText('/bin/spin')
-  await press(page, 'Stop')
-  if (platform === 'worker') await expect(status(page)).toContainText('SIGKILL')
-  else {
-    const dialog = page.getByRole('dialog', { name: 'Restart the sandbox?' })
-    await expect(dialog).toContainText(`platform ${platform} cannot interrupt`)
-    await dialog.getByRole('button', { name: 'Restart' }).click()
-    await expect(output(page).locator('.note')).toHaveText('Ended, because the sandbox was restarted')
-    await expect(status(page)).toHaveText('Ready, with a new sandbox')
-  }
-  await press(page, 'Example')
-  await press(page, 'Run')
-  await expect(status(page)).toHaveText('Exited with 0')
-})
+for (const [kind, origin] of [
+  ['an isolated', isolatedOrigin()],
+  ['a plain', plainOrigin()],
+] as const)
+  test(`on ${kind} page a program that computes without end is stopped, if need be by restarting the sandbox`, async ({
+    page,
+  }) => {
+    await open(page, origin)
+    const platform = await page.locator('#platform b').textContent()
+    expect(platform === 'worker').toBe(kind === 'an isolated')
+    await choose(page, 'spin.wasm', spin)
+    await press(page, 'Run')
+    await expect(status(page)).toContainText('/bin/spin')
+    await press(page, 'Stop')
+    if (platform === 'worker') await expect(status(page)).toContainText('SIGKILL')
+    else {
+      const dialog = page.getByRole('dialog', { name: 'Restart the sandbox?' })
+      await expect(dialog).toContainText(`platform ${platform} cannot interrupt`)
+      await dialog.getByRole('button', { name: 'Restart' }).click()
+      await expect(output(page).locator('.note')).toHaveText('Ended, because the sandbox was restarted')
+      await expect(status(page)).toHaveText('Ready, with a new sandbox')
+    }
+    await press(page, 'Example')
+    await press(page, 'Run')
+    await expect(status(page)).toHaveText('Exited with 0')
+  })
 
 for (const colorScheme of ['light', 'dark'] as const) {
   test(`all text can be read in ${colorScheme}`, async ({ page }) => {
     await page.emulateMedia({ colorScheme })
     await open(page)
+    // A Firefox that Playwright did not build cannot be told its scheme, so there the rules for dark are made to hold always.
+    const isDark = await page.evaluate((wanted) => {
+      const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules])
+      for (const rule of rules)
+        if (rule instanceof CSSMediaRule && /color-scheme: dark/.test(rule.media.mediaText) && wanted)
+          rule.media.mediaText = 'all'
+      return getComputedStyle(document.body).backgroundColor === 'rgb(16, 19, 24)'
+    }, colorScheme === 'dark')
+    expect(isDark).toBe(colorScheme === 'dark')
     expect(await faintTexts(page)).toEqual([])
     await runExample(page)
     await row(page, 'example').click()
