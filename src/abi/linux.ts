@@ -81,6 +81,7 @@ export const CAP_SYS_CHROOT = 1 << 18
 export const CAP_SYS_ADMIN = 1 << 21
 export const CAP_SYS_RESOURCE = 1 << 24
 export const CAP_MKNOD = 1 << 27
+export const CAP_SETFCAP = 1 << 31
 
 export const SIGINT = 2
 export const SIGABRT = 6

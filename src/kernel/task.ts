@@ -141,7 +141,7 @@ export class Task implements Syscalls, Context {
   openat(dirfd: number, path: string, flags: number, mode: number): number {
     const start = this.#start(dirfd)
     this.descriptors.requireRoom()
-    return this.descriptors.add(openAt(this, start, path, flags, mode & ~this.umask))
+    return this.descriptors.add(openAt(this, start, path, flags, mode))
   }
 
   close(fd: number): void {
@@ -188,12 +188,12 @@ export class Task implements Syscalls, Context {
   }
 
   mkdirat(dirfd: number, path: string, mode: number): void {
-    makeDirectory(this, this.#start(dirfd), path, mode & ~this.umask)
+    makeDirectory(this, this.#start(dirfd), path, mode)
   }
 
   /** mknod(2), for the host: no guest's call. */
   mknodat(dirfd: number, path: string, kind: FileKind, mode: number, rdev = 0): void {
-    makeNode(this, this.#start(dirfd), path, kind, mode & ~this.umask, rdev)
+    makeNode(this, this.#start(dirfd), path, kind, mode, rdev)
   }
 
   unlinkat(dirfd: number, path: string, flags: number): void {

@@ -3,6 +3,7 @@
 import { ErrnoError } from '../abi/errno.ts'
 import { R_OK, S_ISGID, S_ISUID, UTIME_NOW, UTIME_OMIT, W_OK, X_OK } from '../abi/linux.ts'
 import type { Stat } from '../abi/syscalls.ts'
+import { followMode } from './acl.ts'
 import type { Context, Credentials } from './context.ts'
 import { type AttributeChanges, CTIME, type Inode } from './inode.ts'
 import { truncateFile } from './io.ts'
@@ -82,6 +83,7 @@ function clampTime(time: bigint): bigint {
 
 function change(context: Context, inode: Inode, changes: AttributeChanges): void {
   inode.setAttributes(changes, context.attempt)
+  if (changes.mode !== undefined && inode.hasXattrs) followMode(inode, changes.mode)
   inode.touch(CTIME, context.clock.coarse())
 }
 

@@ -48,4 +48,6 @@ export interface Context {
    */
   readonly confined: boolean
   readonly attempt: Attempt
+  /** Taken from the mode of new files, unless their directory has a default ACL (umask(2)); 0 if left out. */
+  readonly umask?: number
 }

@@ -52,6 +52,8 @@ export interface InodeAttributes {
 
   /** Extended attributes (xattr(7)), whole names such as `user.note`; absent where the type has none. */
   readonly xattrs?: ExtendedAttributes
+  /** False, or left out, while there are certainly none: what permission checks and writes ask before they look for one. */
+  readonly hasXattrs?: boolean
 
   /** Never called on a filesystem that is `readonly`. */
   setAttributes(changes: AttributeChanges, attempt: Attempt): void

@@ -142,6 +142,7 @@ function writeStream(context: Context, file: FileDescription, memory: Uint8Array
 function written(context: Context, inode: Inode): void {
   inode.touch(MTIME | CTIME, context.clock.coarse())
   if (inode.mode & (S_ISUID | S_ISGID)) dropSetId(context, inode)
+  if (inode.hasXattrs) inode.xattrs!.delete('security.capability')
 }
 
 function dropSetId(context: Context, inode: Inode): void {

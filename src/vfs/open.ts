@@ -23,6 +23,7 @@ import {
   W_OK,
   X_OK,
 } from '../abi/linux.ts'
+import { bequeath, inherit } from './acl.ts'
 import type { Context } from './context.ts'
 import { Dentry } from './dentry.ts'
 import { FileDescription } from './description.ts'
@@ -50,7 +51,7 @@ const KNOWN_FLAGS =
 const TMPFILE_BIT = O_TMPFILE & ~O_DIRECTORY
 
 /**
- * Opens the file that a path denotes, creating it if asked. `mode` is that of a created file, the umask applied.
+ * Opens the file that a path denotes, creating it if asked. `mode` is that of a created file, before the umask.
  * Errors: those of the walk; EINVAL for flags that exclude each other; EEXIST, EISDIR, ENOTDIR, ELOOP, EACCES, EPERM, EROFS,
  * ENXIO, ENOSPC, EOPNOTSUPP as open(2) says.
  */
@@ -102,8 +103,10 @@ export function createFile(walk: PathWalk, kind: NewInode['kind'], mode: number,
   requireCreate(walk)
   if (!dir.create) throw new ErrnoError('EPERM', walk.path)
   const now = context.clock.coarse()
-  const what = { ...newInode(context, dir, kind, mode, now), ...more }
+  const inherited = inherit(dir, kind, mode, context.umask ?? 0)
+  const what = { ...newInode(context, dir, kind, inherited.mode, now), ...more }
   const inode = dir.create(walk.name, what, context.attempt)
+  bequeath(inode, inherited)
   dir.touch(MTIME | CTIME, now)
   return dentry.add(walk.name, inode)
 }
@@ -140,7 +143,10 @@ function openUnnamed(
   if (walk.mount.readonly) throw new ErrnoError('EROFS', path)
   requireAccess(context.credentials, inode, W_OK | X_OK)
   if (!inode.createUnnamed) throw new ErrnoError('EOPNOTSUPP', path)
-  const made = inode.createUnnamed(newInode(context, inode, 'file', mode, context.clock.coarse()), context.attempt)
+  const inherited = inherit(inode, 'file', mode, context.umask ?? 0)
+  const what = newInode(context, inode, 'file', inherited.mode, context.clock.coarse())
+  const made = inode.createUnnamed(what, context.attempt)
+  bequeath(made, inherited)
   const nameless = new Dentry(`#${made.ino}`, walk.dentry, made)
   nameless.dead = true
   nameless.linkable = (flags & O_EXCL) === 0

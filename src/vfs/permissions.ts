@@ -14,6 +14,7 @@ import {
   W_OK,
   X_OK,
 } from '../abi/linux.ts'
+import { ACCESS_ACL, ACL_GROUP, ACL_GROUP_OBJ, ACL_MASK, ACL_OTHER, ACL_USER, type Acl, aclOf } from './acl.ts'
 import type { Credentials } from './context.ts'
 import type { Inode, InodeAttributes } from './inode.ts'
 
@@ -22,13 +23,36 @@ export const inGroup = (who: Credentials, gid: number): boolean => who.gid === g
 /** Whether all of `wanted` (R_OK, W_OK, X_OK) is granted. The class that matches decides, even if it grants less. */
 export function mayAccess(who: Credentials, inode: Inode, wanted: number): boolean {
   const { mode } = inode
-  const shift = who.uid === inode.uid ? 6 : inGroup(who, inode.gid) ? 3 : 0
-  if (((mode >> shift) & wanted) === wanted) return true
+  if (who.uid === inode.uid) {
+    if (((mode >> 6) & wanted) === wanted) return true
+  } else {
+    // Linux asks the list only if the group class may do anything at all (acl_permission_check).
+    const acl = inode.hasXattrs && mode & 0o070 ? aclOf(inode, ACCESS_ACL) : undefined
+    const shift = inGroup(who, inode.gid) ? 3 : 0
+    if (acl ? listAllows(acl, who, inode, wanted) : ((mode >> shift) & wanted) === wanted) return true
+  }
   if (who.capabilities & CAP_DAC_OVERRIDE) {
     return inode.kind === 'directory' || (wanted & X_OK) === 0 || (mode & 0o111) !== 0
   }
   if (who.capabilities & CAP_DAC_READ_SEARCH) {
     return inode.kind === 'directory' ? (wanted & W_OK) === 0 : wanted === R_OK
+  }
+  return false
+}
+
+/** acl(5), "access check algorithm", for who does not own the file: a named user, else any group that grants it, else other. */
+function listAllows(acl: Acl, who: Credentials, inode: Inode, wanted: number): boolean {
+  const mask = acl.find(({ tag }) => tag === ACL_MASK)?.permissions ?? 7
+  let inAny = false
+  for (const { tag, permissions, id } of acl) {
+    const masked = (permissions & mask & wanted) === wanted
+    if (tag === ACL_USER && id === who.uid) return masked
+    const group = tag === ACL_GROUP_OBJ ? inode.gid : tag === ACL_GROUP ? id : undefined
+    if (group !== undefined && inGroup(who, group)) {
+      inAny = true
+      if ((permissions & wanted) === wanted) return masked
+    }
+    if (tag === ACL_OTHER && !inAny) return (permissions & wanted) === wanted
   }
   return false
 }

@@ -112,6 +112,10 @@ export abstract class OverlayNode<R extends Inode = Inode> implements InodeAttri
     this.real.closed?.()
   }
 
+  get hasXattrs(): boolean {
+    return this.real.hasXattrs ?? this.real.xattrs !== undefined
+  }
+
   get xattrs(): ExtendedAttributes {
     return new NodeAttributes(this)
   }

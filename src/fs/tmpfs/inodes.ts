@@ -26,6 +26,7 @@ import { typeBits } from '../../vfs/kinds.ts'
 import { NameMap } from '../../vfs/name-map.ts'
 import { BLOCK_SIZE, PagedData } from '../../vfs/pages.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
+import { TmpfsAttributes } from './attributes.ts'
 import type { Tmpfs } from './tmpfs.ts'
 
 abstract class TmpfsInode {
@@ -41,7 +42,7 @@ abstract class TmpfsInode {
   mtime: bigint
   ctime: bigint
   readonly btime: bigint
-  #xattrs: Map<string, Uint8Array> | undefined
+  #xattrs: TmpfsAttributes | undefined
 
   constructor(filesystem: Tmpfs, what: NewInode) {
     this.filesystem = filesystem
@@ -71,9 +72,13 @@ abstract class TmpfsInode {
     return this.#xattrs ?? new FirstAttribute(this)
   }
 
-  /** Keeps its own map from the first attribute on. */
-  keepXattrs(): Map<string, Uint8Array> {
-    this.#xattrs ??= new Map()
+  get hasXattrs(): boolean {
+    return this.#xattrs !== undefined
+  }
+
+  /** Keeps its own from the first attribute on. */
+  keepXattrs(): TmpfsAttributes {
+    this.#xattrs ??= new TmpfsAttributes(this.filesystem)
     return this.#xattrs
   }
 
@@ -110,6 +115,7 @@ abstract class TmpfsInode {
   protected dropIfUnused(): void {
     if (this.nlink > 0 || this.opens > 0) return
     this.freeSpace()
+    this.#xattrs?.release()
     this.filesystem.giveInode()
   }
 

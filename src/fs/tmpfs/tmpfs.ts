@@ -15,6 +15,8 @@ import { formatTmpfsOptions, parseTmpfsOptions, type TmpfsOptions } from './opti
 /** What statfs tells where there is no limit: so large that programs see a disk, and finite. */
 const UNLIMITED_BLOCKS = 2 ** 38
 const TMPFS_MAGIC = 0x01021994
+/** Linux's BOGO_INODE_SIZE: the bytes of attributes that count as an inode. */
+const INODE_SIZE = 1024
 
 export interface TmpfsSetup extends TmpfsOptions {
   readonly dev: number
@@ -39,6 +41,7 @@ export class Tmpfs implements Filesystem, BlockQuota {
   readonly #maxInodes: number | undefined
   #usedBlocks = 0
   #usedInodes = 0
+  #attributeBytes = 0
   #lastIno = 0
 
   constructor(setup: TmpfsSetup) {
@@ -72,13 +75,25 @@ export class Tmpfs implements Filesystem, BlockQuota {
 
   /** A number for a new inode, charged. Errors: ENOSPC. */
   takeInode(): number {
-    if (this.#maxInodes !== undefined && this.#usedInodes >= this.#maxInodes) throw new ErrnoError('ENOSPC')
+    if (this.#inodesFree < 1) throw new ErrnoError('ENOSPC')
     this.#usedInodes++
     return ++this.#lastIno
   }
 
   giveInode(): void {
     this.#usedInodes--
+  }
+
+  /** Charges extended attributes to the inodes, or gives back what is below 0; false if there is no room. */
+  takeAttributeBytes(bytes: number): boolean {
+    if (bytes > this.#inodesFree * INODE_SIZE) return false
+    this.#attributeBytes += bytes
+    return true
+  }
+
+  get #inodesFree(): number {
+    if (this.#maxInodes === undefined) return Number.POSITIVE_INFINITY
+    return this.#maxInodes - this.#usedInodes - this.#attributeBytes / INODE_SIZE
   }
 
   usage(): FilesystemUsage {
@@ -90,7 +105,7 @@ export class Tmpfs implements Filesystem, BlockQuota {
       blocks,
       blocksFree: blocks - this.#usedBlocks,
       files,
-      filesFree: files && files - this.#usedInodes,
+      filesFree: files && Math.floor(this.#inodesFree),
     }
   }
 }

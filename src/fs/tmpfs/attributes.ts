@@ -1,0 +1,53 @@
+/**
+ * The extended attributes of a tmpfs inode, in memory.
+ *
+ * Invariant: while the inode lives, the filesystem is charged for what each attribute takes, in bytes, as Linux charges them
+ * to `nr_inodes`; access control lists are free, as they are there.
+ */
+
+import { ErrnoError } from '../../abi/errno.ts'
+import { utf8Length } from '../../abi/utf8.ts'
+import type { ExtendedAttributes } from '../../vfs/inode.ts'
+import type { Tmpfs } from './tmpfs.ts'
+
+/** What the kernel's struct simple_xattr takes besides name and value. */
+const OVERHEAD = 40
+
+function costOf(name: string, value: Uint8Array | undefined): number {
+  if (value === undefined || name.startsWith('system.')) return 0
+  return OVERHEAD + utf8Length(name) + 1 + value.length
+}
+
+export class TmpfsAttributes implements ExtendedAttributes {
+  readonly #filesystem: Tmpfs
+  readonly #values = new Map<string, Uint8Array>()
+
+  constructor(filesystem: Tmpfs) {
+    this.#filesystem = filesystem
+  }
+
+  get(name: string): Uint8Array | undefined {
+    return this.#values.get(name)
+  }
+
+  /** Errors: ENOSPC, and then the old value stays. */
+  set(name: string, value: Uint8Array): void {
+    const more = costOf(name, value) - costOf(name, this.#values.get(name))
+    if (!this.#filesystem.takeAttributeBytes(more)) throw new ErrnoError('ENOSPC')
+    this.#values.set(name, value)
+  }
+
+  delete(name: string): boolean {
+    this.#filesystem.takeAttributeBytes(-costOf(name, this.#values.get(name)))
+    return this.#values.delete(name)
+  }
+
+  keys(): Iterable<string> {
+    return this.#values.keys()
+  }
+
+  /** The inode goes. */
+  release(): void {
+    for (const name of [...this.#values.keys()]) this.delete(name)
+  }
+}
