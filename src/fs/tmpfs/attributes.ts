@@ -2,7 +2,7 @@
  * The extended attributes of a tmpfs inode, in memory.
  *
  * Invariant: while the inode lives, the filesystem is charged for what each attribute takes, in bytes, as Linux charges them
- * to `nr_inodes`; access control lists are free, as they are there.
+ * to `nr_inodes`. Access control lists are free, as they are there; so are trusted.*, which overlays write for themselves.
  */
 
 import { ErrnoError } from '../../abi/errno.ts'
@@ -14,7 +14,7 @@ import type { Tmpfs } from './tmpfs.ts'
 const OVERHEAD = 40
 
 function costOf(name: string, value: Uint8Array | undefined): number {
-  if (value === undefined || name.startsWith('system.')) return 0
+  if (value === undefined || name.startsWith('system.') || name.startsWith('trusted.')) return 0
   return OVERHEAD + utf8Length(name) + 1 + value.length
 }
 
