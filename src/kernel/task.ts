@@ -13,11 +13,6 @@ import {
   AT_REMOVEDIR,
   AT_SYMLINK_FOLLOW,
   AT_SYMLINK_NOFOLLOW,
-  O_APPEND,
-  O_DIRECT,
-  O_NOATIME,
-  O_NONBLOCK,
-  O_SYNC,
   POLLERR,
   POLLHUP,
   POLLIN,
@@ -34,12 +29,11 @@ import { VirtualDentry } from '../vfs/mount.ts'
 import { linkTo, makeDirectory, makeNode, makeSymlink, removeDirectory, rename, unlink } from '../vfs/names.ts'
 import { openAt } from '../vfs/open.ts'
 import { PathWalk, resolve } from '../vfs/path-walk.ts'
+import { searchableAt } from '../vfs/places.ts'
+import { setStatusFlags } from '../vfs/status-flags.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { Attempt, type WaitQueue, WouldBlock } from '../vfs/waiting.ts'
 import { DescriptorTable } from './descriptors.ts'
-
-/** Flags that F_SETFL may change: fcntl(2), and O_SYNC, which WASI lets a guest set. */
-const SETTABLE_FLAGS = O_APPEND | O_NONBLOCK | O_NOATIME | O_DIRECT | O_SYNC
 
 export interface TaskOptions {
   readonly vfs: Vfs
@@ -50,6 +44,8 @@ export interface TaskOptions {
   /** Paths must stay below the directory they start from: so for guests, not for the host. */
   readonly confined?: boolean
   readonly openFiles?: number | undefined
+  /** RLIMIT_FSIZE, in bytes. */
+  readonly fileSize?: number | undefined
 }
 
 export class Task implements Syscalls, Context {
@@ -60,6 +56,9 @@ export class Task implements Syscalls, Context {
   readonly attempt = new Attempt()
   readonly descriptors: DescriptorTable
   umask: number
+  readonly fileSizeLimit: number | undefined
+  /** What SIGXFSZ does; the process that the task belongs to says. */
+  fileSizeExceeded: () => void = () => {}
   readonly #vfs: Vfs
   #confined: boolean
   #cwd: VirtualDentry
@@ -73,6 +72,7 @@ export class Task implements Syscalls, Context {
     this.#cwd = options.cwd ?? options.root
     this.#cwd.mount.users++
     this.umask = options.umask ?? 0o022
+    this.fileSizeLimit = options.fileSize
     this.#confined = options.confined ?? false
     this.descriptors = new DescriptorTable(options.openFiles)
   }
@@ -130,9 +130,7 @@ export class Task implements Syscalls, Context {
 
   /** chdir(2). Errors: those of the walk, ENOTDIR, EACCES. */
   chdir(path: string): void {
-    const place = resolve(this, this.#cwd, path, true)
-    checkAccess(this, place, 1, true)
-    if (place.dentry.inode.kind !== 'directory') throw new ErrnoError('ENOTDIR', path)
+    const place = searchableAt(this, this.#cwd, path)
     this.#cwd.mount.users--
     this.#cwd = place
     place.mount.users++
@@ -271,8 +269,7 @@ export class Task implements Syscalls, Context {
   }
 
   setfl(fd: number, flags: number): void {
-    const file = this.#file(fd)
-    file.flags = (file.flags & ~SETTABLE_FLAGS) | (flags & SETTABLE_FLAGS)
+    setStatusFlags(this, this.#file(fd), flags)
   }
 
   renumber(from: number, to: number): void {

@@ -50,4 +50,8 @@ export interface Context {
   readonly attempt: Attempt
   /** Taken from the mode of new files, unless their directory has a default ACL (umask(2)); 0 if left out. */
   readonly umask?: number
+  /** RLIMIT_FSIZE: no regular file is made longer than so many bytes; none if left out. */
+  readonly fileSizeLimit?: number | undefined
+  /** SIGXFSZ: it was about to be. */
+  fileSizeExceeded?(): void
 }

@@ -7,7 +7,7 @@
 
 import { O_ACCMODE, O_CREAT, O_EXCL, O_NOCTTY, O_PATH, O_RDWR, O_TRUNC, O_WRONLY } from '../abi/linux.ts'
 import type { Dentry } from './dentry.ts'
-import type { Inode, Stream } from './inode.ts'
+import type { FileContent, Inode, Stream } from './inode.ts'
 import type { Mount, VirtualDentry } from './mount.ts'
 
 const CREATION_FLAGS = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC
@@ -23,6 +23,8 @@ export class FileDescription {
   readonly isPath: boolean
   /** What reads and writes go to, for what is no regular file or directory. */
   readonly stream: Stream | undefined
+  /** What reads and writes go to instead of the inode, for a regular file whose content is made for each open file. */
+  readonly content: FileContent | undefined
   offset = 0
   refs = 1
 
@@ -36,6 +38,7 @@ export class FileDescription {
     this.writable = !this.isPath && (access === O_WRONLY || access === O_RDWR)
     this.flags = flags & ~CREATION_FLAGS
     this.stream = stream
+    this.content = this.isPath || this.inode.kind !== 'file' ? undefined : this.inode.content?.()
     this.mount.users++
     if (this.#countsAsWriter) this.mount.writers++
     this.mount.superblock.opens++

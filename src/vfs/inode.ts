@@ -82,6 +82,10 @@ export interface NewInode {
   readonly target?: string
   /** For 'char' and 'block'. */
   readonly rdev?: number
+  /** For 'socket'. */
+  readonly endpoint?: Endpoint
+  /** An overlay's whiteout, which nobody changes: all of a filesystem may be one inode with many names. */
+  readonly whiteout?: boolean
   /** The time to stamp the inode and its directory with. */
   readonly now: bigint
 }
@@ -134,6 +138,14 @@ export interface PageSource {
   read(memory: Uint8Array, at: number, length: number, offset: number, attempt: Attempt): void
 }
 
+/** The content of one open file. Its end is unknown, so it has no SEEK_END. */
+export interface FileContent {
+  read(memory: Uint8Array, at: number, length: number, offset: number, attempt: Attempt): number
+  write(memory: Uint8Array, at: number, length: number, offset: number, attempt: Attempt): number
+  /** lseek(2) set the position. */
+  seeked(offset: number): void
+}
+
 export interface FileInode extends InodeAttributes {
   readonly kind: 'file'
   /** Copies up to `length` bytes from `offset`; 0 at or past the end. Short only at the end of the file. */
@@ -146,6 +158,8 @@ export interface FileInode extends InodeAttributes {
   /** The first offset from `offset` on that holds data (or is a hole), or undefined for none before the end. */
   nextData?(offset: number, attempt: Attempt): number | undefined
   nextHole?(offset: number, attempt: Attempt): number | undefined
+  /** What a description reads and writes instead of the inode, where each has a content of its own (generated-file.ts). */
+  content?(): FileContent
   /** Becomes the content of an immutable source without copying it. Only for a file that is empty. */
   adopt?(source: PageSource): void
   /** The whole content as an immutable source, where the type has one: an overlay refers to it instead of copying. */
@@ -157,9 +171,17 @@ export interface SymlinkInode extends InodeAttributes {
   readlink(attempt: Attempt): string
 }
 
+/** What a socket's name leads to, bound by bind(2) (endpoints.ts). */
+export interface Endpoint {
+  /** The socket was closed, and what is left of it is its name. */
+  readonly closed: boolean
+}
+
 /** A name for something that lives elsewhere: a device number, a pipe, an endpoint. */
 export interface SpecialInode extends InodeAttributes {
   readonly kind: 'fifo' | 'socket' | 'char' | 'block'
+  /** Of a socket that was bound here. */
+  readonly endpoint?: Endpoint | undefined
 }
 
 export type Inode = DirectoryInode | FileInode | SymlinkInode | SpecialInode

@@ -19,7 +19,7 @@ import type { DirectoryEntry } from '../abi/syscalls.ts'
 import { utf8Length } from '../abi/utf8.ts'
 import type { Context } from './context.ts'
 import type { FileDescription } from './description.ts'
-import { CTIME, type DirectoryInode, type FileInode, type Inode, MTIME } from './inode.ts'
+import { CTIME, type DirectoryInode, type FileContent, type FileInode, type Inode, MTIME } from './inode.ts'
 import { withoutSetId } from './permissions.ts'
 import { touchAccessTime } from './times.ts'
 
@@ -43,13 +43,14 @@ export function read(
   if (!file.readable) throw new ErrnoError('EBADF')
   if (inode.kind === 'directory') throw new ErrnoError('EISDIR')
   if (inode.kind !== 'file') throw new ErrnoError('EINVAL')
+  const content = file.content ?? inode
   const from = offset ?? file.offset
   let done = 0
   let asked = 0
   for (let i = 0; i < ranges.length; i += 2) {
     const length = ranges[i + 1]!
     asked += length
-    const count = inode.read(memory, ranges[i]!, length, from + done, context.attempt)
+    const count = content.read(memory, ranges[i]!, length, from + done, context.attempt)
     done += count
     if (count < length) break
   }
@@ -87,14 +88,16 @@ export function write(
     return writeStream(context, file, memory, ranges)
   }
   if (!file.writable) throw new ErrnoError('EBADF')
-  if (inode.kind !== 'file' || !inode.write) throw new ErrnoError('EINVAL')
+  if (inode.kind !== 'file') throw new ErrnoError('EINVAL')
+  const content = file.content ?? inode
+  if (!content.write) throw new ErrnoError('EINVAL')
   // O_APPEND wins over an offset: pwrite(2), BUGS.
   const from = file.flags & O_APPEND ? inode.size : (offset ?? file.offset)
   let done = 0
   for (let i = 0; i < ranges.length; i += 2) {
     const length = ranges[i + 1]!
     if (length === 0) continue
-    const count = writeRange(context, inode, memory, ranges[i]!, length, from + done, done > 0)
+    const count = writeRange(context, content, memory, ranges[i]!, length, from + done, done > 0)
     done += count
     if (count < length) break
   }
@@ -106,20 +109,38 @@ export function write(
 /** A later range that finds no space ends the call short instead of failing it. */
 function writeRange(
   context: Context,
-  inode: FileInode,
+  content: FileInode | FileContent,
   memory: Uint8Array,
   at: number,
   length: number,
   offset: number,
   later: boolean,
 ): number {
-  if (!later) return inode.write!(memory, at, length, offset, context.attempt)
+  const { fileSizeLimit } = context
+  let room = length
+  if (fileSizeLimit !== undefined && offset + length > fileSizeLimit) {
+    if (offset < fileSizeLimit) room = fileSizeLimit - offset
+    else if (later) return 0
+    else pastFileSize(context)
+  }
+  if (!later) return content.write!(memory, at, room, offset, context.attempt)
   try {
-    return inode.write!(memory, at, length, offset, context.attempt)
+    return content.write!(memory, at, room, offset, context.attempt)
   } catch (error) {
     if (error instanceof ErrnoError && (error.code === 'ENOSPC' || error.code === 'EFBIG')) return 0
     throw error
   }
+}
+
+/** RLIMIT_FSIZE of getrlimit(2). Errors: EFBIG, always. */
+function pastFileSize(context: Context): never {
+  context.fileSizeExceeded?.()
+  throw new ErrnoError('EFBIG')
+}
+
+function requireFileSize(context: Context, inode: FileInode, size: number): void {
+  const { fileSizeLimit } = context
+  if (fileSizeLimit !== undefined && size > fileSizeLimit && size > inode.size) pastFileSize(context)
 }
 
 function writeStream(context: Context, file: FileDescription, memory: Uint8Array, ranges: readonly number[]): number {
@@ -158,6 +179,7 @@ export function truncateFile(context: Context, inode: Inode, size: number): void
   if (inode.kind === 'directory') throw new ErrnoError('EISDIR')
   if (inode.kind !== 'file' || !inode.truncate) throw new ErrnoError('EINVAL')
   if (size < 0) throw new ErrnoError('EINVAL')
+  requireFileSize(context, inode, size)
   inode.truncate(size, context.attempt)
   written(context, inode)
 }
@@ -173,6 +195,7 @@ export function allocate(context: Context, file: FileDescription, mode: number, 
   if (!file.writable) throw new ErrnoError('EBADF')
   if (inode.kind !== 'file') throw new ErrnoError('ENODEV')
   if (!inode.allocate) throw new ErrnoError('EOPNOTSUPP')
+  if ((mode & FALLOC_FL_PUNCH_HOLE) === 0) requireFileSize(context, inode, offset + length)
   inode.allocate(mode, offset, length, context.attempt)
   written(context, inode)
 }
@@ -185,6 +208,7 @@ export function seek(context: Context, file: FileDescription, offset: number, wh
   let target: number
   if (whence === SEEK_SET) target = offset
   else if (whence === SEEK_CUR) target = file.offset + offset
+  else if (file.content) throw new ErrnoError('EINVAL')
   else if (inode.kind === 'file' && whence === SEEK_END) target = inode.size + offset
   else if (inode.kind === 'file' && (whence === SEEK_DATA || whence === SEEK_HOLE)) {
     target = seekContent(context, inode, offset, whence === SEEK_DATA)
@@ -192,6 +216,7 @@ export function seek(context: Context, file: FileDescription, offset: number, wh
   if (target < 0) throw new ErrnoError('EINVAL')
   if (target > Number.MAX_SAFE_INTEGER) throw new ErrnoError('EOVERFLOW')
   file.offset = target
+  file.content?.seeked(target)
   return target
 }
 

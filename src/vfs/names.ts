@@ -8,7 +8,7 @@ import { PATH_MAX, R_OK, RENAME_EXCHANGE, RENAME_NOREPLACE, S_ISGID, S_ISUID, W_
 import { utf8Length } from '../abi/utf8.ts'
 import type { Context } from './context.ts'
 import { Dentry } from './dentry.ts'
-import { CTIME, type DirectoryInode, type Inode, MTIME, type NewInode } from './inode.ts'
+import { CTIME, type DirectoryInode, type Endpoint, type Inode, MTIME, type NewInode } from './inode.ts'
 import { type Mount, releaseTree, type VirtualDentry } from './mount.ts'
 import { createFile, requireCreate } from './open.ts'
 import { PathWalk } from './path-walk.ts'
@@ -30,9 +30,10 @@ export function makeNode(
   kind: NewInode['kind'],
   mode: number,
   rdev = 0,
+  endpoint?: Endpoint,
 ): void {
   const walk = toFreeName(context, start, path, false)
-  createFile(walk, kind, mode, { rdev })
+  createFile(walk, kind, mode, { rdev, ...(endpoint && { endpoint }) })
 }
 
 /** Errors: ENOENT for an empty target or with slashes behind the name; else as makeDirectory. */

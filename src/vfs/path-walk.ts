@@ -56,14 +56,15 @@ export class PathWalk {
   /**
    * Goes to the directory that holds the last component and looks no further: `last`, `name` and `slash` say what is left.
    * For `root` the place is the one the path denotes. Links before the last component are followed.
+   * Without `search` the directory itself need not be searchable.
    * Errors: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG, ENOTCAPABLE.
    */
-  toParent(): void {
-    if (!this.#tryToParent()) throw new ErrnoError('ENOENT', this.path)
+  toParent({ search } = SEARCH): void {
+    if (!this.#tryToParent(search)) throw new ErrnoError('ENOENT', this.path)
   }
 
   /** False where a directory on the way is missing: programs probe for files by the thousand, and a throw costs more than the walk. */
-  #tryToParent(): boolean {
+  #tryToParent(search = true): boolean {
     const more = this.#skipSlashes()
     this.last = 'root'
     this.name = ''
@@ -77,7 +78,8 @@ export class PathWalk {
         this.slash = end < this.path.length
         this.name = name
         this.last = name === '.' ? 'dot' : name === '..' ? 'dotdot' : 'name'
-        this.#requireSearch()
+        if (search) this.#requireSearch()
+        else if (this.dentry.kind !== 'directory') throw new ErrnoError('ENOTDIR', this.path)
         if (this.last === 'name') this.#checkName(name)
         return true
       }
@@ -224,6 +226,7 @@ export class PathWalk {
 }
 
 const SLASH = 47
+const SEARCH = { search: true }
 /** Either capability lets a search of any directory through. */
 const SEARCHES_ALL = CAP_DAC_OVERRIDE | CAP_DAC_READ_SEARCH
 

@@ -10,6 +10,7 @@
 import { ErrnoError } from '../../abi/errno.ts'
 import type {
   AttributeChanges,
+  Endpoint,
   ExtendedAttributes,
   FileInode,
   Inode,
@@ -188,6 +189,10 @@ export class OverlaySpecial extends OverlayNode<SpecialInode> implements Special
   constructor(place: NodePlace<SpecialInode>) {
     super(place)
     this.kind = place.real.kind
+  }
+
+  get endpoint(): Endpoint | undefined {
+    return this.real.endpoint
   }
 }
 

@@ -1,6 +1,6 @@
 /** Making and removing whiteouts in directories of the upper layer. */
 
-import type { DirectoryInode, Inode } from '../../vfs/inode.ts'
+import type { DirectoryInode, Inode, NewInode } from '../../vfs/inode.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
 import type { Undo } from './copy-up.ts'
 import { isWhiteout } from './marks.ts'
@@ -9,7 +9,8 @@ import type { OverlayFilesystem } from './overlay.ts'
 /** Preconditions: the name is free in the upper. Errors: ENAMETOOLONG; ENOSPC. */
 export function makeWhiteout(by: OverlayFilesystem, upper: DirectoryInode, name: string, attempt: Attempt): Inode {
   by.requireUpperName(name)
-  return upper.create!(name, { kind: 'char', mode: 0, uid: 0, gid: 0, rdev: 0, now: by.clock.coarse() }, attempt)
+  const what: NewInode = { kind: 'char', mode: 0, uid: 0, gid: 0, rdev: 0, whiteout: true, now: by.clock.coarse() }
+  return upper.create!(name, what, attempt)
 }
 
 /** A whiteout under a name that nobody asks for: space that ends is found out before anything is removed. */

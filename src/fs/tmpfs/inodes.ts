@@ -12,6 +12,7 @@ import { utf8Length } from '../../abi/utf8.ts'
 import type {
   AttributeChanges,
   DirectoryInode,
+  Endpoint,
   ExtendedAttributes,
   FileInode,
   Inode,
@@ -229,7 +230,7 @@ export class TmpfsDirectory extends TmpfsInode implements DirectoryInode {
   }
 
   #make(what: NewInode): TmpfsNode {
-    return makeTmpfsInode(this.filesystem, what)
+    return what.whiteout ? this.filesystem.sharedWhiteout(what) : makeTmpfsInode(this.filesystem, what)
   }
 
   #add(name: string, inode: TmpfsNode): void {
@@ -354,11 +355,13 @@ class TmpfsSymlink extends TmpfsInode implements SymlinkInode {
 class TmpfsSpecial extends TmpfsInode implements SpecialInode {
   readonly kind: SpecialInode['kind']
   readonly #rdev: number
+  readonly endpoint: Endpoint | undefined
 
   constructor(filesystem: Tmpfs, what: NewInode & { readonly kind: SpecialInode['kind'] }) {
     super(filesystem, what)
     this.kind = what.kind
     this.#rdev = what.rdev ?? 0
+    this.endpoint = what.endpoint
   }
 
   override get rdev(): number {

@@ -9,7 +9,7 @@ import { ErrnoError } from '../../abi/errno.ts'
 import type { FilesystemType, MountRequest } from '../../vfs/filesystem.ts'
 import type { Filesystem, FilesystemUsage, Inode, NewInode } from '../../vfs/inode.ts'
 import { BLOCK_SIZE, type BlockQuota } from '../../vfs/pages.ts'
-import { makeTmpfsInode } from './inodes.ts'
+import { makeTmpfsInode, type TmpfsNode } from './inodes.ts'
 import { formatTmpfsOptions, parseTmpfsOptions, type TmpfsOptions } from './options.ts'
 
 /** What statfs tells where there is no limit: so large that programs see a disk, and finite. */
@@ -42,6 +42,7 @@ export class Tmpfs implements Filesystem, BlockQuota {
   #usedBlocks = 0
   #usedInodes = 0
   #attributeBytes = 0
+  #whiteout: TmpfsNode | undefined
   #lastIno = 0
 
   constructor(setup: TmpfsSetup) {
@@ -94,6 +95,17 @@ export class Tmpfs implements Filesystem, BlockQuota {
   get #inodesFree(): number {
     if (this.#maxInodes === undefined) return Number.POSITIVE_INFINITY
     return this.#maxInodes - this.#usedInodes - this.#attributeBytes / INODE_SIZE
+  }
+
+  /** The one inode of all whiteouts, with one more name. Errors: ENOSPC. */
+  sharedWhiteout(what: NewInode): TmpfsNode {
+    const shared = this.#whiteout
+    if (shared !== undefined && shared.nlink > 0) {
+      shared.nlink++
+      return shared
+    }
+    this.#whiteout = makeTmpfsInode(this, what)
+    return this.#whiteout
   }
 
   usage(): FilesystemUsage {
