@@ -14,6 +14,7 @@ import { Task } from '../kernel/task.ts'
 import { credentialsOf } from '../vfs/context.ts'
 import { type Mount, type MountFlags, type MountNamespace, releaseTree, VirtualDentry } from '../vfs/mount.ts'
 import { resolve } from '../vfs/path-walk.ts'
+import { makeParents } from '../vfs/places.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { Attempt } from '../vfs/waiting.ts'
 import type { Bundle } from './bundle.ts'
@@ -227,7 +228,7 @@ export class Mounter {
     } catch (error) {
       if (!(error instanceof ErrnoError && error.code === 'ENOENT')) throw error
     }
-    this.#makeParents(destination)
+    makeParents(task, task.root, destination, 0o755)
     if (directory) task.mkdirat(AT_FDCWD, destination, 0o755)
     else task.close(task.openat(AT_FDCWD, destination, O_CREAT | O_WRONLY, 0o644))
     return resolve(task, task.root, destination, true)
@@ -239,16 +240,6 @@ export class Mounter {
     const isFile =
       isBind(spec) && !spec.source?.startsWith('/') && this.#find(spec.source ?? '').dentry.inode.kind !== 'directory'
     this.#mountPoint(destination, !isFile)
-  }
-
-  #makeParents(path: string): void {
-    for (let slash = path.indexOf('/', 1); slash > 0; slash = path.indexOf('/', slash + 1)) {
-      try {
-        this.#task.mkdirat(AT_FDCWD, path.slice(0, slash), 0o755)
-      } catch (error) {
-        if (!(error instanceof ErrnoError && error.code === 'EEXIST')) throw error
-      }
-    }
   }
 }
 

@@ -47,9 +47,13 @@ export function changeMode(context: Context, place: VirtualDentry, mode: number)
   change(context, inode, { mode: chmodMode(context.credentials, inode, mode, inode.kind) })
 }
 
-/** An id of -1 stays. Errors: EROFS, EPERM. */
+/** What a 32-bit id can be, where the largest one and -1 say "leave it". */
+const isId = (id: number) => Number.isInteger(id) && id >= -1 && id < 0xffffffff
+
+/** An id of -1 stays. Errors: EINVAL for what is no id; EROFS, EPERM. */
 export function changeOwner(context: Context, place: VirtualDentry, uid: number, gid: number): void {
   const { inode } = place.dentry
+  if (!isId(uid) || !isId(gid)) throw new ErrnoError('EINVAL')
   requireWritable(place.mount)
   requireChown(context.credentials, inode, uid, gid)
   const changes: AttributeChanges = {}
@@ -111,10 +115,11 @@ export function checkAccess(context: Context, place: VirtualDentry, mode: number
   if (mode & W_OK && place.mount.readonly && !special) throw new ErrnoError('EROFS')
 }
 
-const asRealUser = (who: Credentials): Credentials =>
-  who.uid === who.realUid && who.gid === who.realGid
-    ? who
-    : { ...who, uid: who.realUid, gid: who.realGid, capabilities: who.realUid === 0 ? who.capabilities : 0 }
+/** Linux's access_override_creds: the real ids, and root's capabilities, whether it uses them or not, or none. */
+function asRealUser(who: Credentials): Credentials {
+  const capabilities = who.realUid === 0 ? (who.permitted ?? who.capabilities) : 0
+  return { ...who, uid: who.realUid, gid: who.realGid, capabilities }
+}
 
 /** The target of a link, verbatim. Errors: EINVAL for anything else. */
 export function readLink(context: Context, place: VirtualDentry): string {

@@ -16,6 +16,8 @@ export interface Credentials {
   readonly groups: readonly number[]
   /** A bit for each of capabilities(7), CAP_… of abi/linux.ts. */
   readonly capabilities: number
+  /** Those that it could use again; the same if left out. */
+  readonly permitted?: number
 }
 
 const ALL_CAPABILITIES = -1
