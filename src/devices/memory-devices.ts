@@ -24,18 +24,21 @@ export function memoryDevices(entropy: Entropy): Device[] {
     entropy.fill(memory.subarray(at, at + length))
     return length
   }
-  const device = (minor: number, read: Transfer, write: Transfer): Device => ({
+  const device = (minor: number, path: string, read: Transfer, write: Transfer): Device => ({
     kind: 'char',
     major: 1,
     minor,
+    group: 'mem',
+    path,
+    mode: 0o666,
     open: () => new AlwaysReady(read, write),
   })
   return [
-    device(3, () => 0, discard),
-    device(5, zeros, discard),
-    device(7, zeros, noSpace),
-    device(8, random, discard),
-    device(9, random, discard),
+    device(3, 'null', () => 0, discard),
+    device(5, 'zero', zeros, discard),
+    device(7, 'full', zeros, noSpace),
+    device(8, 'random', random, discard),
+    device(9, 'urandom', random, discard),
   ]
 }
 

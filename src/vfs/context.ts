@@ -31,10 +31,16 @@ export function credentialsOf(uid: number, gid: number, groups: readonly number[
 export const overridesPermissions = (credentials: Credentials): boolean =>
   (credentials.capabilities & (CAP_DAC_OVERRIDE | CAP_DAC_READ_SEARCH)) === (CAP_DAC_OVERRIDE | CAP_DAC_READ_SEARCH)
 
+/** The node of a device that is being opened, and the flags of open(2). */
+export interface Opening {
+  readonly place: VirtualDentry
+  readonly flags: number
+}
+
 /** Opens what a device number stands for. */
 export interface DeviceTable {
   /** Errors: ENXIO for a number that nothing is registered under. */
-  open(inode: SpecialInode, context: Context): Stream
+  open(inode: SpecialInode, context: Context, opening: Opening): Stream
 }
 
 /** What an operation needs besides its arguments. */

@@ -171,7 +171,7 @@ export function openExisting(context: Context, place: VirtualDentry, flags: numb
   if (inode.kind === 'socket') throw new ErrnoError('ENXIO', path)
   if (inode.kind === 'char' || inode.kind === 'block') {
     if (place.mount.flags.nodev) throw new ErrnoError('EACCES', path, 'the mount is nodev')
-    return new FileDescription(place, flags, context.devices.open(inode, context))
+    return new FileDescription(place, flags, context.devices.open(inode, context, { place, flags }))
   }
   if (inode.kind === 'fifo') throw new ErrnoError('ENXIO', path)
   if (flags & O_TRUNC && inode.kind === 'file') truncateFile(context, inode, 0)

@@ -3,9 +3,9 @@
 import { ErrnoError } from '../../abi/errno.ts'
 
 export interface TmpfsOptions {
-  /** Most bytes of file data, a multiple of 4096; undefined: no limit. */
+  /** Most bytes of file data, a multiple of 4096; undefined: not given. 0: no limit. */
   readonly size?: number | undefined
-  /** Most inodes, the root included; undefined: no limit. */
+  /** Most inodes, the root included; undefined: not given. 0: no limit. */
   readonly inodes?: number | undefined
   readonly mode?: number
   readonly uid?: number
@@ -31,7 +31,8 @@ export function parseTmpfsOptions(data: string, memory?: number): TmpfsOptions {
     const integer = (radix: 8 | 10) => {
       const digits = radix === 8 ? /^[0-7]+$/ : /^\d+$/
       const number = value !== undefined && digits.test(value) ? Number.parseInt(value, radix) : Number.NaN
-      if (!(number < 2 ** 32)) throw fault(radix === 8 ? 'wants an octal number' : 'wants a number below 2^32')
+      // The largest 32-bit number is no id: it says "leave it" to chown(2).
+      if (!(number < 2 ** 32 - 1)) throw fault(radix === 8 ? 'wants an octal number' : 'wants a number below 2^32-1')
       return number
     }
     switch (key) {
@@ -40,13 +41,13 @@ export function parseTmpfsOptions(data: string, memory?: number): TmpfsOptions {
         const bytes = key === 'size' ? parseSize(value, memory) : scale(parseSize(value), PAGE)
         if (bytes === undefined)
           throw fault('wants a number with at most one of k m g t p e behind it, or for size a %')
-        options.size = bytes === 0 ? undefined : Math.ceil(bytes / PAGE) * PAGE
+        options.size = Math.ceil(bytes / PAGE) * PAGE
         break
       }
       case 'nr_inodes': {
         const count = parseSize(value)
         if (count === undefined) throw fault('wants a number with at most one of k m g t p e behind it')
-        options.inodes = count === 0 ? undefined : count
+        options.inodes = count
         break
       }
       case 'mode':

@@ -20,6 +20,8 @@ const INODE_SIZE = 1024
 
 export interface TmpfsSetup extends TmpfsOptions {
   readonly dev: number
+  /** The options as they were written, for /proc/mounts, if there is more in the setup. */
+  readonly given?: TmpfsOptions
   /** Time of the root's creation, nanoseconds. */
   readonly now: bigint
   /** A root that is no directory is for binding a file over a file. */
@@ -49,9 +51,9 @@ export class Tmpfs implements Filesystem, BlockQuota {
     this.type = setup.type ?? 'tmpfs'
     this.dev = setup.dev
     this.nameMax = setup.nameMax ?? 255
-    this.options = formatTmpfsOptions(setup)
-    this.#maxBlocks = setup.size === undefined ? undefined : Math.ceil(setup.size / BLOCK_SIZE)
-    this.#maxInodes = setup.inodes
+    this.options = formatTmpfsOptions(setup.given ?? setup)
+    this.#maxBlocks = setup.size ? Math.ceil(setup.size / BLOCK_SIZE) : undefined
+    this.#maxInodes = setup.inodes || undefined
     const kind = setup.rootKind ?? 'directory'
     const root: NewInode = {
       kind,
@@ -123,21 +125,41 @@ export class Tmpfs implements Filesystem, BlockQuota {
 }
 
 /** What the kernel may ask of a tmpfs that its options can't say. */
-export type TmpfsInternal = Pick<TmpfsSetup, 'rootKind' | 'rootTarget' | 'type' | 'nameMax'>
-
-export const tmpfsType: FilesystemType = {
-  name: 'tmpfs',
-  userMountable: true,
-  userListable: true,
-  mount(request: MountRequest): Filesystem {
-    const options = parseTmpfsOptions(request.data)
-    return new Tmpfs({
-      uid: request.uid,
-      gid: request.gid,
-      ...options,
-      ...(request.internal as TmpfsInternal | undefined),
-      dev: request.dev,
-      now: request.clock.coarse(),
-    })
-  },
+export interface TmpfsInternal extends Pick<TmpfsSetup, 'rootKind' | 'rootTarget' | 'type' | 'nameMax'> {
+  /** Limits that are not given are those of the machine's memory, unless this is false. */
+  readonly defaultLimits?: boolean
 }
+
+/**
+ * The type, on a machine with so many bytes of memory: what percentages are of, and twice what may be used by default. Where
+ * that is unknown there are no percentages and no limits by default.
+ */
+export function tmpfsTypeOf(memory?: number): FilesystemType {
+  return {
+    name: 'tmpfs',
+    userMountable: true,
+    userListable: true,
+    /** Errors: EINVAL for options; a plain Error for a root of another kind: that is a bug of the caller. */
+    mount({ data, uid, gid, internal, dev, clock }: MountRequest): Filesystem {
+      const given = parseTmpfsOptions(data, memory)
+      const { defaultLimits = true, ...asked } = (internal ?? {}) as TmpfsInternal
+      if (!ROOT_KINDS.includes(asked.rootKind ?? 'directory'))
+        throw new Error(`a tmpfs has no ${asked.rootKind} as root`)
+      const half = memory !== undefined && defaultLimits ? Math.floor(memory / 2 / BLOCK_SIZE) : undefined
+      return new Tmpfs({
+        uid,
+        gid,
+        ...(half !== undefined && { size: half * BLOCK_SIZE, inodes: half }),
+        ...given,
+        ...asked,
+        given,
+        dev,
+        now: clock.coarse(),
+      })
+    },
+  }
+}
+
+const ROOT_KINDS: readonly string[] = ['directory', 'file', 'symlink']
+
+export const tmpfsType = tmpfsTypeOf()
