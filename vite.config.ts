@@ -8,7 +8,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { defineConfig, type Plugin, type UserConfig } from 'vite'
+import { build, defineConfig, type Plugin, type UserConfig } from 'vite'
 import { buildGuest } from './e2e/guests/build.mjs'
 import { entriesOf } from './e2e/tools/entries.mjs'
 import manifest from './package.json' with { type: 'json' }
@@ -74,10 +74,40 @@ function playgroundFiles(): Plugin {
   }
 }
 
-function library(): UserConfig {
-  const present = entriesOf(manifest).filter((entry) => existsSync(`${root}${entry.source}`))
+/** A Worker that each process starts is one file: fetched in one go, and smaller than with the chunks that it would share. */
+function selfContained(name: string, source: string): Plugin {
   return {
-    plugins: [workerUrls('package')],
+    name: 'runtab:self-contained',
+    async generateBundle() {
+      const output = await build({
+        configFile: false,
+        logLevel: 'warn',
+        build: {
+          ...{ write: false, target: 'es2023', minify: true, sourcemap: true, modulePreload: false },
+          rolldownOptions: {
+            input: { [name]: `${root}${source}` },
+            output: { entryFileNames: '[name].js', format: 'es' },
+          },
+        },
+      })
+      if (!('output' in output)) throw new Error('expected one build')
+      for (const file of output.output) {
+        this.emitFile({
+          type: 'asset',
+          fileName: file.fileName,
+          source: file.type === 'chunk' ? file.code : file.source,
+        })
+      }
+    },
+  }
+}
+
+function library(): UserConfig {
+  const entries = entriesOf(manifest).filter((entry) => existsSync(`${root}${entry.source}`))
+  const guest = entries.filter(({ name }) => name === 'guest.worker')
+  const present = entries.filter((entry) => !guest.includes(entry))
+  return {
+    plugins: [workerUrls('package'), ...guest.map(({ name, source }) => selfContained(name, source))],
     build: {
       outDir: 'dist',
       target: 'es2023',

@@ -3,45 +3,53 @@
  * sends with its first message. Nothing is made before the page says `boot` over that port.
  */
 
-import type { BootOptions } from '../src/abi/wire.ts'
+import type { BootOptions, PlatformName } from '../src/abi/wire.ts'
 import { ContentReaders } from '../src/fs/gofer/content.ts'
 import { createBlobReader } from '../src/host/blob-reader.ts'
 import { createClock } from '../src/host/clock.ts'
+import { HostDoorbell } from '../src/host/doorbell.ts'
 import { createEntropy } from '../src/host/entropy.ts'
 import { choosePlatform, detectFeatures } from '../src/host/features.ts'
+import { createWorkerRunner, workersOfPage } from '../src/host/guest-workers.ts'
 import { createMacrotasks } from '../src/host/macrotask.ts'
 import { type Booted, serveKernel } from '../src/host/service.ts'
 import { createSleep } from '../src/host/sleep.ts'
 import { createTimer } from '../src/host/timer.ts'
 import { createFetchReader, createXhrReader } from '../src/host/url-reader.ts'
+import type { GuestRunner } from '../src/kernel/process.ts'
+import { Serving } from '../src/kernel/serving.ts'
 import { Runtime } from '../src/oci/runtime.ts'
 import { createRunner } from '../src/wasi/runner.ts'
+
+/** Platforms on which guests run in this Worker, for which nobody else is needed. */
+const WITHIN: readonly PlatformName[] = ['jspi', 'inline']
 
 addEventListener('message', ({ ports: [port] }) => {
   if (port) serveKernel(boot, port)
 })
 
 /** Errors: why the platform asked for can't be had, in a sentence. */
-function boot({ platform: wanted }: BootOptions): Booted {
-  const report = choosePlatform(detectFeatures(), { offered: ['jspi', 'inline'], wanted })
-  const platform = report.platform === 'jspi' ? 'jspi' : 'inline'
+function boot({ platform: wanted, guests }: BootOptions): Booted {
+  const report = choosePlatform(detectFeatures(), { offered: guests ? [...WITHIN, 'worker'] : WITHIN, wanted })
+  const { platform } = report
   const clock = createClock()
   const timer = createTimer(clock)
   const entropy = createEntropy()
   const macrotasks = createMacrotasks()
-  const runner = createRunner({
-    platform,
-    clock,
-    timer,
-    entropy,
-    sleep: createSleep(clock),
-    macrotask: () => macrotasks.next(),
-    onFault: (fault) => console.error('a fault of the kernel, which the program sees as EIO:', fault),
-  })
+  const macrotask = () => macrotasks.next()
+  const onFault = (fault: unknown) => console.error('a fault of the kernel, which the program sees as EIO:', fault)
+  const waiting = { clock, timer, macrotask, onFault }
   const createUrlReader = platform === 'inline' ? createXhrReader : createFetchReader
-  const urls = createUrlReader(({ url, loaded, total }) =>
+  let urls = createUrlReader(({ url, loaded, total }) =>
     runtime.fetching({ stage: 'fetch', path: url, loaded, ...(total !== undefined && { total }) }),
   )
+  let runner: GuestRunner
+  if (platform === 'worker') {
+    const serving = new Serving({ ...waiting, doorbell: new HostDoorbell(), now: () => performance.now() })
+    const { fetch } = urls
+    urls = { fetch: (url, size) => serving.unblocked(fetch(url, size)) }
+    runner = createWorkerRunner(serving, workersOfPage(guests as MessagePort))
+  } else runner = createRunner({ ...waiting, platform, entropy, sleep: createSleep(clock) })
   const runtime = new Runtime({ clock, timer, entropy, runner, readers: new ContentReaders(createBlobReader(), urls) })
   return { runtime, report }
 }

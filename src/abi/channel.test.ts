@@ -2,10 +2,12 @@ import { Worker } from 'node:worker_threads'
 import * as fc from 'fast-check'
 import { build } from 'vite'
 import { describe, expect, test } from 'vitest'
-import { createChannel, createDoorbell, RemoteSyscalls, ServedChannel } from './channel.ts'
+import { createChannel, createDoorbell } from './channel.ts'
 import { type ArgumentKind, callNames, DATA_SIZE, type ResultKind, signatures } from './channel-codec.ts'
 import { ErrnoError } from './errno.ts'
 import { UTIME_NOW, UTIME_OMIT } from './linux.ts'
+import { RemoteSyscalls } from './remote-syscalls.ts'
+import { ServedChannel } from './served-channel.ts'
 import type { DirectoryEntry, Stat, Syscalls } from './syscalls.ts'
 import { utf8Length } from './utf8.ts'
 
@@ -272,7 +274,7 @@ describe('a channel', () => {
       logLevel: 'silent',
       build: {
         write: false,
-        lib: { entry: new URL('./channel.ts', import.meta.url).pathname, formats: ['cjs'] },
+        lib: { entry: new URL('./remote-syscalls.ts', import.meta.url).pathname, formats: ['cjs'] },
       },
     })
     const { code } = (bundle as { output: { code: string }[] }[])[0]!.output[0]!

@@ -17,6 +17,18 @@ export type PlatformName = 'worker' | 'jspi' | 'inline'
 export interface BootOptions {
   /** Forces a platform; otherwise the best available one is taken. */
   readonly platform?: PlatformName
+  /** A MessagePort at whose other end the page makes Workers for guests, by GuestOrder. Without it there is no `worker`. */
+  readonly guests?: MessagePortLike
+}
+
+/** Kernel to page: make a Worker for a guest and send it the port; or terminate that Worker. Numbers are the kernel's. */
+export type GuestOrder = { readonly start: number; readonly port: MessagePortLike } | { readonly end: number }
+
+/** Page to kernel: a guest's Worker did not start, or died of something that is not the guest's doing. */
+export interface GuestFailure {
+  readonly failed: number
+  /** Left out where the browser does not say. */
+  readonly message?: string
 }
 
 export interface BootReport {

@@ -208,7 +208,7 @@ describe('booting', () => {
     await expect(Sandbox.boot({ worker: () => port1, platform: 'worker' })).rejects.toThrow(
       'platform "worker" can\'t be used: the page is not cross-origin isolated',
     )
-    expect(boot).toHaveBeenCalledWith({ platform: 'worker' })
+    expect(boot).toHaveBeenCalledWith({ platform: 'worker', guests: expect.any(MessagePort) })
   })
 
   test('without options the Worker is the module beside the package', async () => {

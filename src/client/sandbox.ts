@@ -4,6 +4,7 @@ import type { BootReport, ContainerState, PlatformName } from '../abi/wire.ts'
 import type { SpecInput } from '../oci/spec.ts'
 import { asyncDispose } from './async-dispose.ts'
 import { Container } from './container.ts'
+import { guestWorkers } from './guest-workers.ts'
 import { Kernel, type KernelSource } from './kernel.ts'
 import { type Files, tree } from './tree.ts'
 
@@ -33,7 +34,9 @@ export class Sandbox {
     const { platform, bundle, worker } = options
     const kernel = new Kernel(worker)
     try {
-      const sandbox = new Sandbox(kernel, await kernel.call('boot', [platform === undefined ? {} : { platform }]))
+      const guests = guestWorkers(kernel)
+      const wishes = { guests, ...(platform !== undefined && { platform }) }
+      const sandbox = new Sandbox(kernel, await kernel.call('boot', [wishes], [guests]))
       for (const [name, files] of Object.entries(bundle ?? {})) await sandbox.provide(name, files)
       return sandbox
     } catch (error) {

@@ -10,23 +10,30 @@ export interface Waiting {
 }
 
 /**
- * Resolves when one of the queues wakes or the deadline passes. Whoever calls it subscribes in the same turn as the
- * operation threw, so that no wake is missed. `also` are further queues that end the wait (a kill).
+ * Calls back, once, when one of the queues wakes or the deadline passes; gives what calls it off. Whoever calls it does so in
+ * the turn in which the operation threw, so that no wake is missed.
  */
-export function woken({ clock, timer }: Waiting, blocked: WouldBlock, ...also: WaitQueue[]): Promise<void> {
-  const { deadline } = blocked
-  if (deadline !== undefined && deadline <= clock.monotonic()) return Promise.resolve()
+export function whenWoken({ timer }: Waiting, { queues, deadline }: WouldBlock, callback: () => void): () => void {
+  const callOff = () => {
+    for (const queue of queues) queue.remove(waiter)
+    stopTimer?.()
+  }
+  const waiter = {
+    wake() {
+      callOff()
+      callback()
+    },
+  }
+  const stopTimer = deadline === undefined ? undefined : timer.at(deadline, () => waiter.wake())
+  for (const queue of queues) queue.add(waiter)
+  return callOff
+}
+
+/** Resolves when one of the queues wakes or the deadline passes. `also` are further queues that end the wait (a kill). */
+export function woken(waiting: Waiting, { queues, deadline }: WouldBlock, ...also: WaitQueue[]): Promise<void> {
+  if (deadline !== undefined && deadline <= waiting.clock.monotonic()) return Promise.resolve()
   return new Promise((resolve) => {
-    const queues = [...blocked.queues, ...also]
-    const waiter = {
-      wake() {
-        for (const queue of queues) queue.remove(waiter)
-        callOff?.()
-        resolve()
-      },
-    }
-    const callOff = deadline === undefined ? undefined : timer.at(deadline, () => waiter.wake())
-    for (const queue of queues) queue.add(waiter)
+    whenWoken(waiting, new WouldBlock([...queues, ...also], deadline), resolve)
   })
 }
 
@@ -55,8 +62,8 @@ export async function untilDone<T>(waiting: Waiting, operation: () => T, settle:
   }
 }
 
-/** The result of a change that was sent outside. */
-async function finished({ reply, finish }: InFlight): Promise<unknown> {
+/** The result of a change that was sent outside, applied. Rejects with its error. */
+export async function finished({ reply, finish }: InFlight): Promise<unknown> {
   let result: unknown
   try {
     result = await reply

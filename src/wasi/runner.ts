@@ -21,16 +21,19 @@ export interface RunnerOptions extends Waiting {
   readonly onFault?: (error: unknown) => void
 }
 
+/** Errors: a GuestError that says what is wrong with the file at `path` and what to do. */
+export async function compileProgram(bytes: Uint8Array<ArrayBuffer>, path: string): Promise<WasmModule> {
+  try {
+    return await wasmApi().compile(bytes)
+  } catch (error) {
+    throw compileError(error, path)
+  }
+}
+
 export function createRunner(options: RunnerOptions): GuestRunner {
   const { platform, clock, entropy, sleep, macrotask, onFault } = options
   return {
-    async compile(bytes, path) {
-      try {
-        return await wasmApi().compile(bytes)
-      } catch (error) {
-        throw compileError(error, path)
-      }
-    },
+    compile: compileProgram,
 
     async run(program, { task, args, env, preopens, kill, killed }: GuestProcess): Promise<GuestEnd> {
       // The caller learns of the process before it runs: on platform inline the whole program is one synchronous call.

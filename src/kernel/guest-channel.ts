@@ -1,0 +1,110 @@
+/**
+ * The kernel's end of one guest that runs in a thread of its own: makes the calls that come through its channel, and keeps the
+ * one that must wait.
+ *
+ * Invariants: a call that must wait stays requested; it is subscribed to its queues in the turn in which it threw. Once
+ * closed, a channel makes no call and waits for nothing.
+ */
+
+import { createChannel } from '../abi/channel.ts'
+import { ErrnoError } from '../abi/errno.ts'
+import { ServedChannel } from '../abi/served-channel.ts'
+import type { Syscalls } from '../abi/syscalls.ts'
+import { InFlight, WouldBlock } from '../vfs/waiting.ts'
+import { finished, type Waiting, whenWoken } from './attempts.ts'
+
+export interface GuestChannelOptions {
+  /** Makes the calls: a Task. */
+  readonly syscalls: Syscalls
+  readonly waiting: Waiting
+  /** Told when a call that waited may be made again: `serve` is to be called soon. */
+  readonly again: () => void
+  /** Hears of faults of the kernel's own, which the guest sees as EIO. */
+  readonly onFault: (error: unknown) => void
+}
+
+export class GuestChannel {
+  /** For the guest's end. */
+  readonly buffer = createChannel()
+  /** Calls answered so far. */
+  calls = 0
+  readonly #channel = new ServedChannel(this.buffer)
+  readonly #options: GuestChannelOptions
+  /** The requested call has thrown, and waits until this is undefined. */
+  #callOff: (() => void) | undefined
+  /** A try of the requested call has thrown WouldBlock or InFlight. */
+  #waited = false
+  #closed = false
+
+  constructor(options: GuestChannelOptions) {
+    this.#options = options
+  }
+
+  /** Makes the requested call, unless there is none or it waits. Whether it made one. */
+  serve(): boolean {
+    if (this.#callOff !== undefined || !this.#channel.requested) return false
+    try {
+      this.#channel.serve(this.#options.syscalls)
+    } catch (thrown) {
+      if (thrown instanceof WouldBlock) {
+        this.#wait(thrown)
+        return true
+      }
+      if (thrown instanceof InFlight) {
+        this.#follow(thrown)
+        return true
+      }
+      this.#options.onFault(thrown)
+      this.#channel.fail('EIO')
+    }
+    this.#returned()
+    return true
+  }
+
+  #wait(blocked: WouldBlock): void {
+    if (this.#closed) return
+    this.#waited = true
+    this.#callOff = whenWoken(this.#options.waiting, blocked, () => {
+      this.#callOff = undefined
+      this.#options.again()
+    })
+  }
+
+  /** A change that was sent outside is applied whatever becomes of the guest; its answer is given if the guest is still there. */
+  #follow(change: InFlight): void {
+    this.#waited = true
+    let answers = !this.#closed
+    this.#callOff = () => {
+      answers = false
+    }
+    const answer = (give: () => void) => {
+      if (!answers) return
+      this.#callOff = undefined
+      give()
+      this.#returned()
+    }
+    finished(change).then(
+      (result) => answer(() => this.#channel.finish(result)),
+      (failure) =>
+        answer(() => {
+          if (!(failure instanceof ErrnoError)) this.#options.onFault(failure)
+          this.#channel.fail(failure instanceof ErrnoError ? failure.code : 'EIO')
+        }),
+    )
+  }
+
+  #returned(): void {
+    this.calls++
+    if (!this.#waited) return
+    this.#waited = false
+    if (!this.#closed) this.#options.syscalls.settle?.()
+  }
+
+  /** What the guest asks from now on is ignored, and what it waits for is forgotten. The task is released by its process. */
+  close(): void {
+    this.#closed = true
+    this.#channel.kill()
+    this.#callOff?.()
+    this.#callOff = undefined
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * A guest's Worker: runs one program to its end, its system calls going to the kernel through shared memory. Its clock and its
+ * randomness are the Worker's own, for which no other thread need be asked.
+ */
+
+import { RemoteSyscalls } from '../src/abi/remote-syscalls.ts'
+import { createClock } from '../src/host/clock.ts'
+import { createEntropy } from '../src/host/entropy.ts'
+import type { GuestJob, GuestReport } from '../src/host/guest-workers.ts'
+import { runGuest } from '../src/wasi/guest.ts'
+
+/** The page sends a port to the kernel; on that comes the one program. */
+addEventListener('message', ({ ports: [port] }) => {
+  if (!port) return
+  const report = (message: GuestReport) => port.postMessage(message)
+  port.onmessage = async ({ data }: MessageEvent<GuestJob>) => {
+    try {
+      report({ end: await run(data) })
+    } catch (error) {
+      report({ refused: error instanceof Error ? error.message : String(error) })
+    }
+  }
+  report({ started: true })
+})
+
+const run = ({ channel, doorbell, ...program }: GuestJob) =>
+  runGuest({
+    ...program,
+    // Calls wait in the channel, where the whole thread may.
+    platform: 'inline',
+    syscalls: new RemoteSyscalls(channel, doorbell),
+    clock: createClock(),
+    entropy: createEntropy(),
+    onFault: (fault) => console.error('a fault of the system, which the program sees as EIO:', fault),
+  })
