@@ -2,10 +2,12 @@
  * A process's descriptors: small numbers that refer to open files.
  *
  * Invariants: a new descriptor gets the smallest free number. Each descriptor holds one reference to its description.
+ * The table owns the process's locks of fcntl(2); those on a file go with the first descriptor of it that is closed.
  */
 
 import { ErrnoError } from '../abi/errno.ts'
 import type { FileDescription } from '../vfs/description.ts'
+import { dropRanges } from '../vfs/locks.ts'
 
 /** RLIMIT_NOFILE where a process's limits say nothing. */
 export const DEFAULT_OPEN_FILES = 1024
@@ -13,6 +15,8 @@ export const DEFAULT_OPEN_FILES = 1024
 export class DescriptorTable {
   readonly #files: (FileDescription | undefined)[] = []
   readonly #limit: number
+  /** The process's id, as its locks tell it; 0 for the host's own hand. */
+  pid = 0
   /** No number below it is free. */
   #lowest = 0
 
@@ -42,12 +46,21 @@ export class DescriptorTable {
     return this.#lowest++
   }
 
-  /** Errors: EBADF. */
+  /** Errors: EBADF; those of the file's `flush`, and then the descriptor is closed all the same. */
   close(fd: number): void {
     const file = this.get(fd)
     this.#files[fd] = undefined
     if (fd < this.#lowest) this.#lowest = fd
-    file.release()
+    this.#let(file)
+  }
+
+  #let(file: FileDescription): void {
+    if (!file.isPath && file.mount.superblock.locks !== undefined) dropRanges(file, this)
+    try {
+      file.stream?.flush?.()
+    } finally {
+      file.release()
+    }
   }
 
   /** Moves `from` onto `to`, which is closed first. Errors: EBADF if either is not open. */
@@ -58,7 +71,7 @@ export class DescriptorTable {
     this.#files[to] = file
     this.#files[from] = undefined
     if (from < this.#lowest) this.#lowest = from
-    old.release()
+    this.#let(old)
   }
 
   /** Open descriptors, lowest first. */

@@ -90,6 +90,7 @@ export class Process {
     const { pid, task, args, terminal, stdio, limits } = options
     this.pid = pid
     this.task = task
+    task.descriptors.pid = pid
     this.args = args
     this.#startedAt = vfs.clock.monotonic()
     this.exited = new Promise((resolve) => {

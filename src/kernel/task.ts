@@ -33,6 +33,7 @@ import { searchableAt } from '../vfs/places.ts'
 import { setStatusFlags } from '../vfs/status-flags.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { Attempt, type WaitQueue, WouldBlock } from '../vfs/waiting.ts'
+import { endIfGone, notify } from '../vfs/watches.ts'
 import { DescriptorTable } from './descriptors.ts'
 
 export interface TaskOptions {
@@ -53,7 +54,7 @@ export class Task implements Syscalls, Context {
   readonly devices: DeviceTable
   readonly credentials: Credentials
   readonly root: VirtualDentry
-  readonly attempt = new Attempt()
+  attempt = new Attempt()
   readonly descriptors: DescriptorTable
   umask: number
   readonly fileSizeLimit: number | undefined
@@ -71,10 +72,15 @@ export class Task implements Syscalls, Context {
     this.root = options.root
     this.#cwd = options.cwd ?? options.root
     this.#cwd.mount.users++
+    this.#cwd.dentry.users++
     this.umask = options.umask ?? 0o022
     this.fileSizeLimit = options.fileSize
     this.#confined = options.confined ?? false
     this.descriptors = new DescriptorTable(options.openFiles)
+  }
+
+  get vfs(): Vfs {
+    return this.#vfs
   }
 
   get confined(): boolean {
@@ -101,10 +107,22 @@ export class Task implements Syscalls, Context {
     this.settle()
     this.descriptors.closeAll()
     this.#cwd.mount.users--
+    forget(this.#cwd)
   }
 
   settle(): void {
     this.attempt.end()
+  }
+
+  /** Makes a call as part of an attempt of its own, so that several calls of one task can wait at a time. */
+  trying<T>(attempt: Attempt, call: () => T): T {
+    const own = this.attempt
+    this.attempt = attempt
+    try {
+      return call()
+    } finally {
+      this.attempt = own
+    }
   }
 
   /** Where relative paths start. Errors: EBADF; ENOTDIR comes from the walk. */
@@ -131,9 +149,12 @@ export class Task implements Syscalls, Context {
   /** chdir(2). Errors: those of the walk, ENOTDIR, EACCES. */
   chdir(path: string): void {
     const place = searchableAt(this, this.#cwd, path)
-    this.#cwd.mount.users--
+    const old = this.#cwd
+    old.mount.users--
     this.#cwd = place
     place.mount.users++
+    place.dentry.users++
+    forget(old)
   }
 
   openat(dirfd: number, path: string, flags: number, mode: number): number {
@@ -222,7 +243,7 @@ export class Task implements Syscalls, Context {
   ftruncate(fd: number, size: number): void {
     const file = this.#file(fd)
     if (size < 0 || !file.writable || file.stream) throw new ErrnoError('EINVAL')
-    truncateFile(this, file.inode, size)
+    notify(file, truncateFile(this, file.inode, size))
   }
 
   /** truncate(2), for the host. */
@@ -304,6 +325,12 @@ export class Task implements Syscalls, Context {
   sync(): void {
     this.#vfs.syncAll(this.attempt)
   }
+}
+
+/** A working directory is left: if it was removed, that is its end. */
+function forget({ mount, dentry }: VirtualDentry): void {
+  dentry.users--
+  endIfGone(mount.superblock, dentry)
 }
 
 function notNegative(offset: number): number {

@@ -3,12 +3,14 @@
  * filesystem of the kernel's own, which is mounted nowhere (Linux's pipefs and anon_inodefs).
  */
 
+import { O_RDONLY, O_WRONLY } from '../abi/linux.ts'
 import type { FileKind } from '../abi/syscalls.ts'
 import { Dentry } from './dentry.ts'
 import { FileDescription } from './description.ts'
 import { ATIME, type AttributeChanges, CTIME, type Filesystem, MTIME, type SpecialInode, type Stream } from './inode.ts'
 import { typeBits } from './kinds.ts'
 import { Mount, Superblock, VirtualDentry } from './mount.ts'
+import { Pipe } from './pipe.ts'
 
 export class AnonymousFiles {
   readonly #mount: Mount
@@ -33,6 +35,24 @@ export class AnonymousFiles {
     const { filesystem } = this.#mount.superblock
     const inode = new AnonymousInode(filesystem, ++this.#lastIno, kind, 0o600, now)
     return new FileDescription(new VirtualDentry(this.#mount, new Dentry(label, undefined, inode)), flags, stream)
+  }
+
+  /** Both ends of a new pipe: one inode, opened twice. `flags` are O_NONBLOCK or 0. */
+  openPipe(by: { readonly uid: number; readonly gid: number }, flags: number, now: bigint) {
+    const inode = new AnonymousInode(this.#mount.superblock.filesystem, ++this.#lastIno, 'fifo', 0o600, now)
+    inode.uid = by.uid
+    inode.gid = by.gid
+    const place = new VirtualDentry(this.#mount, new Dentry(`pipe:[${inode.ino}]`, undefined, inode))
+    const pipe = new Pipe()
+    return {
+      reads: new FileDescription(place, flags | O_RDONLY, pipe.open({ reads: true, writes: false })),
+      writes: new FileDescription(place, flags | O_WRONLY, pipe.open({ reads: false, writes: true })),
+    }
+  }
+
+  /** How many are open. */
+  get users(): number {
+    return this.#mount.users
   }
 }
 

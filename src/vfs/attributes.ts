@@ -10,6 +10,7 @@ import { truncateFile } from './io.ts'
 import type { Mount, VirtualDentry } from './mount.ts'
 import { chmodMode, isOwner, mayAccess, requireAccess, requireChown, withoutSetId } from './permissions.ts'
 import { touchAccessTime } from './times.ts'
+import { eventsOf, notify } from './watches.ts'
 
 /** Preferred size of reads and writes. */
 const BLOCK = 4096
@@ -44,7 +45,7 @@ export function changeMode(context: Context, place: VirtualDentry, mode: number)
   requireWritable(place.mount)
   if (inode.kind === 'symlink') throw new ErrnoError('EOPNOTSUPP')
   if (!isOwner(context.credentials, inode)) throw new ErrnoError('EPERM')
-  change(context, inode, { mode: chmodMode(context.credentials, inode, mode, inode.kind) })
+  change(context, place, { mode: chmodMode(context.credentials, inode, mode, inode.kind) })
 }
 
 /** What a 32-bit id can be, where the largest one and -1 say "leave it". */
@@ -60,7 +61,7 @@ export function changeOwner(context: Context, place: VirtualDentry, uid: number,
   if (uid !== -1) changes.uid = uid
   if (gid !== -1) changes.gid = gid
   if (inode.kind !== 'directory' && inode.mode & (S_ISUID | S_ISGID)) changes.mode = withoutSetId(inode.mode)
-  change(context, inode, changes)
+  change(context, place, changes)
 }
 
 /** Times are nanoseconds, UTIME_NOW or UTIME_OMIT. Errors: EROFS; EPERM, or EACCES if both are "now". */
@@ -76,7 +77,7 @@ export function changeTimes(context: Context, place: VirtualDentry, atime: bigin
   const changes: AttributeChanges = {}
   if (atime !== UTIME_OMIT) changes.atime = atime === UTIME_NOW ? now : clampTime(atime)
   if (mtime !== UTIME_OMIT) changes.mtime = mtime === UTIME_NOW ? now : clampTime(mtime)
-  change(context, inode, changes)
+  change(context, place, changes)
 }
 
 /** Seconds are 64-bit with nanoseconds beside them; what a bigint of nanoseconds can't say is capped, as the kernel does. */
@@ -85,10 +86,12 @@ function clampTime(time: bigint): bigint {
   return time > MAX_TIME ? MAX_TIME : time < -MAX_TIME ? -MAX_TIME : time
 }
 
-function change(context: Context, inode: Inode, changes: AttributeChanges): void {
+function change(context: Context, place: VirtualDentry, changes: AttributeChanges): void {
+  const { inode } = place.dentry
   inode.setAttributes(changes, context.attempt)
   if (changes.mode !== undefined && inode.hasXattrs) followMode(inode, changes.mode)
   inode.touch(CTIME, context.clock.coarse())
+  notify(place, eventsOf(changes))
 }
 
 /** truncate(2) of a file found by path. Errors: EISDIR, EINVAL, EACCES, EROFS. */
@@ -98,7 +101,7 @@ export function truncateAt(context: Context, place: VirtualDentry, size: number)
   if (inode.kind !== 'file') throw new ErrnoError('EINVAL')
   requireAccess(context.credentials, inode, W_OK)
   requireWritable(place.mount)
-  truncateFile(context, inode, size)
+  notify(place, truncateFile(context, inode, size))
 }
 
 /**

@@ -21,6 +21,8 @@ export class Dentry {
   children: NameMap<Dentry> | undefined
   /** How many mounts have this dentry as their point. */
   mounts = 0
+  /** Open files and working directories that were reached by it. */
+  users = 0
   dead = false
   /** A file made without a name (O_TMPFILE): it may be linked though its link count is 0. */
   linkable = false

@@ -191,11 +191,19 @@ export interface Stream {
   /** Reads up to `length` bytes; 0 at the end. Throws WouldBlock, or EAGAIN if `nonblocking`, when there is nothing yet. */
   read?(memory: Uint8Array, at: number, length: number, nonblocking: boolean, attempt: Attempt): number
   write?(memory: Uint8Array, at: number, length: number, nonblocking: boolean, attempt: Attempt): number
+  /** Writes several ranges as one, where it matters that they are one: see `Syscalls` on ranges. */
+  writeRanges?(memory: Uint8Array, ranges: readonly number[], nonblocking: boolean, attempt: Attempt): number
   /** Which of POLLIN, POLLOUT, POLLERR, POLLHUP hold now. */
   poll(): number
   /** Woken when the answer of `poll` may have changed. */
   readonly queue: WaitQueue
   readonly isTerminal?: boolean
+  /** Bytes that can be read without waiting (FIONREAD of ioctl_tty(2)); left out where nobody can tell. */
+  readonly available?: number
+  /** Takes locks of flock(2) and fcntl(2). */
+  readonly lockable?: boolean
+  /** A descriptor was closed, maybe not the last one. An error is what close(2) tells; the descriptor is gone all the same. */
+  flush?(): void
   /** The last descriptor went. */
   release?(): void
 }
@@ -219,6 +227,8 @@ export interface Filesystem {
   readonly root: Inode
   /** Nothing in it can change through any mount. */
   readonly readonly: boolean
+  /** Its files take no locks: flock(2) and fcntl(2) answer ENOLCK. */
+  readonly lockless?: boolean
   /** Longest name in bytes of UTF-8; 255 if left out. */
   readonly nameMax?: number
   /** Most hard links to one file; 2^31-1 if left out. */

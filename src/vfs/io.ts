@@ -15,6 +15,7 @@ import {
   SEEK_HOLE,
   SEEK_SET,
 } from '../abi/linux.ts'
+import { IN_ACCESS, IN_ATTRIB, IN_MODIFY } from '../abi/linux-waiting.ts'
 import type { DirectoryEntry } from '../abi/syscalls.ts'
 import { utf8Length } from '../abi/utf8.ts'
 import type { Context } from './context.ts'
@@ -22,6 +23,7 @@ import type { FileDescription } from './description.ts'
 import { CTIME, type DirectoryInode, type FileContent, type FileInode, type Inode, MTIME } from './inode.ts'
 import { withoutSetId } from './permissions.ts'
 import { touchAccessTime } from './times.ts'
+import { notify, notifyFile } from './watches.ts'
 
 /**
  * readv(2), or preadv(2) with an `offset`. Gives the bytes read, 0 at the end.
@@ -56,6 +58,7 @@ export function read(
   }
   if (offset === undefined) file.offset = from + done
   if (asked > 0 && (file.flags & O_NOATIME) === 0) touchAccessTime(context, file.mount, inode)
+  if (done > 0) notifyFile(file, IN_ACCESS)
   return done
 }
 
@@ -65,7 +68,10 @@ function readStream(context: Context, file: FileDescription, memory: Uint8Array,
   const nonblocking = (file.flags & O_NONBLOCK) !== 0
   for (let i = 0; i < ranges.length; i += 2) {
     // A stream gives what it has: one range's worth, as read(2) may be short.
-    if (ranges[i + 1]! > 0) return stream.read(memory, ranges[i]!, ranges[i + 1]!, nonblocking, context.attempt)
+    if (ranges[i + 1]! === 0) continue
+    const count = stream.read(memory, ranges[i]!, ranges[i + 1]!, nonblocking, context.attempt)
+    if (count > 0 && file.inode.kind === 'fifo') touchAccessTime(context, file.mount, file.inode)
+    return count
   }
   return 0
 }
@@ -101,7 +107,7 @@ export function write(
     done += count
     if (count < length) break
   }
-  if (done > 0) written(context, inode)
+  if (done > 0) notifyWritten(file, written(context, inode))
   if (offset === undefined) file.offset = from + done
   return done
 }
@@ -147,6 +153,11 @@ function writeStream(context: Context, file: FileDescription, memory: Uint8Array
   const stream = file.stream!
   if (!stream.write) throw new ErrnoError('EINVAL')
   const nonblocking = (file.flags & O_NONBLOCK) !== 0
+  if (stream.writeRanges) {
+    const count = stream.writeRanges(memory, ranges, nonblocking, context.attempt)
+    if (count > 0 && file.inode.kind === 'fifo') file.inode.touch(MTIME | CTIME, context.clock.coarse())
+    return count
+  }
   let done = 0
   for (let i = 0; i < ranges.length; i += 2) {
     const length = ranges[i + 1]!
@@ -159,11 +170,21 @@ function writeStream(context: Context, file: FileDescription, memory: Uint8Array
   return done
 }
 
-/** After a change of content: mtime and ctime move, set-id bits go, whoever wrote (Linux's file_remove_privs spares root). */
-function written(context: Context, inode: Inode): void {
+/**
+ * After a change of content: mtime and ctime move, set-id bits go, whoever wrote (Linux's file_remove_privs spares root).
+ * Gives the events that it is.
+ */
+function written(context: Context, inode: Inode): number {
+  const { mode } = inode
   inode.touch(MTIME | CTIME, context.clock.coarse())
   if (inode.mode & (S_ISUID | S_ISGID)) dropSetId(context, inode)
   if (inode.hasXattrs) inode.xattrs!.delete('security.capability')
+  return inode.mode === mode ? IN_MODIFY : IN_MODIFY | IN_ATTRIB
+}
+
+function notifyWritten(file: FileDescription, events: number): void {
+  notify(file, events & IN_ATTRIB)
+  notifyFile(file, IN_MODIFY)
 }
 
 function dropSetId(context: Context, inode: Inode): void {
@@ -172,16 +193,16 @@ function dropSetId(context: Context, inode: Inode): void {
 }
 
 /**
- * Sets a regular file's size, by path or descriptor: the timestamps move even if the size stays.
+ * Sets a regular file's size, by path or descriptor: the timestamps move even if the size stays. Gives the events that it is.
  * Errors: EISDIR, EINVAL for other kinds, EFBIG.
  */
-export function truncateFile(context: Context, inode: Inode, size: number): void {
+export function truncateFile(context: Context, inode: Inode, size: number): number {
   if (inode.kind === 'directory') throw new ErrnoError('EISDIR')
   if (inode.kind !== 'file' || !inode.truncate) throw new ErrnoError('EINVAL')
   if (size < 0) throw new ErrnoError('EINVAL')
   requireFileSize(context, inode, size)
   inode.truncate(size, context.attempt)
-  written(context, inode)
+  return written(context, inode)
 }
 
 /** fallocate(2). Errors: EBADF, ESPIPE, ENODEV, EINVAL, EFBIG, EOPNOTSUPP, ENOSPC, EISDIR. */
@@ -197,7 +218,7 @@ export function allocate(context: Context, file: FileDescription, mode: number, 
   if (!inode.allocate) throw new ErrnoError('EOPNOTSUPP')
   if ((mode & FALLOC_FL_PUNCH_HOLE) === 0) requireFileSize(context, inode, offset + length)
   inode.allocate(mode, offset, length, context.attempt)
-  written(context, inode)
+  notifyWritten(file, written(context, inode))
 }
 
 /** lseek(2). Errors: ESPIPE for a stream, EINVAL for a result below 0, ENXIO for no data or hole, EOVERFLOW past 2^53-1. */
@@ -261,6 +282,7 @@ export function listDirectory(
   }
   if (room > 0) listEntries(inode, Math.max(cookie, 2), context, () => room > 0, take)
   touchAccessTime(context, mount, inode)
+  notifyFile(file, IN_ACCESS)
   return found
 }
 

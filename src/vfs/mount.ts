@@ -16,7 +16,10 @@
 import { ErrnoError } from '../abi/errno.ts'
 import { NAME_MAX } from '../abi/linux.ts'
 import { Dentry } from './dentry.ts'
-import type { Filesystem } from './inode.ts'
+import type { Filesystem, Inode } from './inode.ts'
+import type { InodeLocks } from './locks.ts'
+import type { Pipe } from './pipe.ts'
+import type { Watches } from './watches.ts'
 
 /** Linux's super block: one filesystem instance and the root of its dentries, shared by all its mounts. */
 export class Superblock {
@@ -27,6 +30,10 @@ export class Superblock {
   /** The mounts that show it, in any namespace or none. */
   readonly views = new Set<Mount>()
   opens = 0
+  /** What hangs on its inodes, while anything does: watches, locks, the pipes of FIFOs that are open. */
+  watches: Watches | undefined
+  locks: Map<Inode, InodeLocks> | undefined
+  fifos: Map<Inode, Pipe> | undefined
   readonly #released: () => void
 
   /** `released` is called once, when the last mount and the last open file are gone. */
@@ -50,6 +57,7 @@ export class Superblock {
 
   #releaseIfUnused(): void {
     if (this.views.size > 0 || this.opens > 0) return
+    this.watches?.endEverything()
     this.filesystem.release?.()
     this.#released()
   }

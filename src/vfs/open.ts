@@ -27,11 +27,13 @@ import { bequeath, inherit } from './acl.ts'
 import type { Context } from './context.ts'
 import { Dentry } from './dentry.ts'
 import { FileDescription } from './description.ts'
+import { openFifo, resumeFifo } from './fifo.ts'
 import { CTIME, type DirectoryInode, type Inode, MTIME, type NewInode } from './inode.ts'
 import { truncateFile } from './io.ts'
 import { VirtualDentry } from './mount.ts'
 import { PathWalk } from './path-walk.ts'
 import { inGroup, isOwner, mayAccess, requireAccess } from './permissions.ts'
+import { notify, notifyCreated } from './watches.ts'
 
 const KNOWN_FLAGS =
   O_ACCMODE |
@@ -56,6 +58,19 @@ const TMPFILE_BIT = O_TMPFILE & ~O_DIRECTORY
  * ENXIO, ENOSPC, EOPNOTSUPP as open(2) says.
  */
 export function openAt(
+  context: Context,
+  start: VirtualDentry,
+  path: string,
+  flags: number,
+  mode: number,
+): FileDescription {
+  const { attempt } = context
+  const file = (attempt.used ? resumeFifo(attempt) : undefined) ?? openByPath(context, start, path, flags, mode)
+  file.announce()
+  return file
+}
+
+function openByPath(
   context: Context,
   start: VirtualDentry,
   path: string,
@@ -108,7 +123,9 @@ export function createFile(walk: PathWalk, kind: NewInode['kind'], mode: number,
   const inode = dir.create(walk.name, what, context.attempt)
   bequeath(inode, inherited)
   dir.touch(MTIME | CTIME, now)
-  return dentry.add(walk.name, inode)
+  const made = dentry.add(walk.name, inode)
+  notifyCreated(walk, walk.name, inode)
+  return made
 }
 
 /** Errors, in Linux's order: EROFS, ENOENT for a removed directory, EACCES. */
@@ -173,9 +190,14 @@ export function openExisting(context: Context, place: VirtualDentry, flags: numb
     if (place.mount.flags.nodev) throw new ErrnoError('EACCES', path, 'the mount is nodev')
     return new FileDescription(place, flags, context.devices.open(inode, context, { place, flags }))
   }
-  if (inode.kind === 'fifo') throw new ErrnoError('ENXIO', path)
-  if (flags & O_TRUNC && inode.kind === 'file') truncateFile(context, inode, 0)
-  return new FileDescription(place, flags)
+  if (inode.kind === 'fifo') return openFifo(context, place, flags, path)
+  if ((flags & O_TRUNC) === 0 || inode.kind !== 'file') return new FileDescription(place, flags)
+  const events = truncateFile(context, inode, 0)
+  const file = new FileDescription(place, flags)
+  // Linux tells that it is open before it truncates.
+  file.announce()
+  notify(place, events)
+  return file
 }
 
 function accessOf(flags: number): number {

@@ -12,6 +12,7 @@ import type { DeviceTable } from './context.ts'
 import type { Dentry } from './dentry.ts'
 import { FilesystemTypes, type MountRequest } from './filesystem.ts'
 import type { Filesystem } from './inode.ts'
+import { RangeWaiters } from './locks.ts'
 import {
   connectMount,
   Mount,
@@ -22,6 +23,7 @@ import {
   type VirtualDentry,
 } from './mount.ts'
 import type { Attempt } from './waiting.ts'
+import { Watching } from './watches.ts'
 
 /** Minor numbers for filesystems without a device (major 0): the lowest free one at or above a hint. */
 export class AnonymousDevices {
@@ -62,6 +64,9 @@ export class Vfs {
   readonly anonymousDevices = new AnonymousDevices()
   /** The kernel's own; it has the first device number. */
   readonly anonymousFiles: AnonymousFiles
+  /** What all watches share, and who waits for a lock. */
+  readonly watching = new Watching()
+  readonly rangeWaiters = new RangeWaiters()
   #lastMountId = 0
 
   constructor(clock: Clock, devices: DeviceTable) {

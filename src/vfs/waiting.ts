@@ -75,6 +75,11 @@ export class Attempt {
     return this.#notes.get(key) as T
   }
 
+  /** The note under this key, if there is one. */
+  noted<T>(key: object): T | undefined {
+    return this.#notes?.get(key) as T | undefined
+  }
+
   /** Calls back when the call returns, fails, or is killed: to let go of what was held for it. */
   onEnd(release: () => void): void {
     this.#undo ??= []

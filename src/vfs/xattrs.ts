@@ -7,12 +7,14 @@
 
 import { ErrnoError } from '../abi/errno.ts'
 import { CAP_FSETID, CAP_SETFCAP, CAP_SYS_ADMIN, R_OK, S_ISGID, S_ISVTX, W_OK } from '../abi/linux.ts'
+import { IN_ATTRIB } from '../abi/linux-waiting.ts'
 import { utf8Length } from '../abi/utf8.ts'
 import { ACCESS_ACL, aclMode, aclOf, DEFAULT_ACL, formatAcl, isMinimal, parseAcl, requireValidAcl } from './acl.ts'
 import type { Context, Credentials } from './context.ts'
 import { CTIME, type ExtendedAttributes, type Inode } from './inode.ts'
 import type { VirtualDentry } from './mount.ts'
 import { inGroup, isOwner, requireAccess } from './permissions.ts'
+import { notify } from './watches.ts'
 
 export const XATTR_CREATE = 1
 export const XATTR_REPLACE = 2
@@ -66,6 +68,7 @@ export function setXattr(context: Context, place: VirtualDentry, name: string, v
   if (place.mount.readonly) throw new ErrnoError('EROFS')
   if (isAcl(name)) {
     setAcl(context, inode, name, value)
+    notify(place, IN_ATTRIB)
     return
   }
   requirePermission(context.credentials, inode, name, W_OK)
@@ -75,6 +78,7 @@ export function setXattr(context: Context, place: VirtualDentry, name: string, v
   if (there && flags & XATTR_CREATE) throw new ErrnoError('EEXIST')
   if (!there && flags & XATTR_REPLACE) throw new ErrnoError('ENODATA')
   change(context, inode, (attributes) => attributes.set(name, value.slice()))
+  notify(place, IN_ATTRIB)
 }
 
 /** Preconditions: requireName. Errors: EROFS; EPERM, EACCES; EOPNOTSUPP; ENODATA. */
@@ -83,6 +87,7 @@ export function removeXattr(context: Context, place: VirtualDentry, name: string
   if (place.mount.readonly) throw new ErrnoError('EROFS')
   if (isAcl(name)) {
     setAcl(context, inode, name, new Uint8Array())
+    notify(place, IN_ATTRIB)
     return
   }
   requirePermission(context.credentials, inode, name, W_OK)
@@ -90,6 +95,7 @@ export function removeXattr(context: Context, place: VirtualDentry, name: string
   if (name.startsWith('security.')) requireSecurity(context.credentials, name)
   if (store.get(name) === undefined) throw new ErrnoError('ENODATA')
   change(context, inode, (attributes) => attributes.delete(name))
+  notify(place, IN_ATTRIB)
 }
 
 const isAdmin = (who: Credentials) => (who.capabilities & CAP_SYS_ADMIN) !== 0
