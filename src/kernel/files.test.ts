@@ -29,7 +29,7 @@ beforeEach(() => {
 })
 
 afterEach(() => {
-  expect(task.root.mount.users).toBe(1)
+  expect(task.root.mount.users).toBe(2)
   task.release()
 })
 

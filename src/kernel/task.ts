@@ -2,7 +2,8 @@
  * A task: the kernel's side of one thread of a guest, and the host's own hand in a container's files.
  * It implements the system calls against the virtual filesystem, on behalf of its credentials, root and working directory.
  *
- * Invariant: the working directory's mount counts the task as a user until the task is released.
+ * Invariant: the mounts of the root and of the working directory count the task as a user, each, and the namespace counts
+ * it, until the task is released.
  */
 
 import { ErrnoError } from '../abi/errno.ts'
@@ -25,15 +26,15 @@ import { changeMode, changeOwner, changeTimes, checkAccess, readLink, statOf, tr
 import type { Context, Credentials, DeviceTable } from '../vfs/context.ts'
 import type { FileDescription } from '../vfs/description.ts'
 import { allocate, listDirectory, read, seek, truncateFile, write } from '../vfs/io.ts'
-import { VirtualDentry } from '../vfs/mount.ts'
+import { type MountNamespace, VirtualDentry } from '../vfs/mount.ts'
+import { releaseNamespace } from '../vfs/mount-tree.ts'
 import { linkTo, makeDirectory, makeNode, makeSymlink, removeDirectory, rename, unlink } from '../vfs/names.ts'
 import { openAt } from '../vfs/open.ts'
 import { PathWalk, resolve } from '../vfs/path-walk.ts'
 import { searchableAt } from '../vfs/places.ts'
 import { setStatusFlags } from '../vfs/status-flags.ts'
-import type { Vfs } from '../vfs/vfs.ts'
+import type { TaskPlaces, Vfs } from '../vfs/vfs.ts'
 import { Attempt, type WaitQueue, WouldBlock } from '../vfs/waiting.ts'
-import { endIfGone, notify } from '../vfs/watches.ts'
 import { DescriptorTable } from './descriptors.ts'
 
 export interface TaskOptions {
@@ -49,12 +50,11 @@ export interface TaskOptions {
   readonly fileSize?: number | undefined
 }
 
-export class Task implements Syscalls, Context {
+export class Task implements Syscalls, Context, TaskPlaces {
   readonly clock: Clock
   readonly devices: DeviceTable
   readonly credentials: Credentials
-  readonly root: VirtualDentry
-  attempt = new Attempt()
+  readonly attempt = new Attempt()
   readonly descriptors: DescriptorTable
   umask: number
   readonly fileSizeLimit: number | undefined
@@ -62,25 +62,26 @@ export class Task implements Syscalls, Context {
   fileSizeExceeded: () => void = () => {}
   readonly #vfs: Vfs
   #confined: boolean
+  #root: VirtualDentry
   #cwd: VirtualDentry
+  #namespace: MountNamespace | undefined
 
   constructor(options: TaskOptions) {
     this.#vfs = options.vfs
     this.clock = options.vfs.clock
     this.devices = options.vfs.devices
     this.credentials = options.credentials
-    this.root = options.root
+    this.#root = options.root
+    this.#root.mount.hold()
     this.#cwd = options.cwd ?? options.root
-    this.#cwd.mount.users++
-    this.#cwd.dentry.users++
+    this.#cwd.mount.hold()
+    this.#namespace = options.root.mount.namespace
+    if (this.#namespace) this.#namespace.refs++
     this.umask = options.umask ?? 0o022
     this.fileSizeLimit = options.fileSize
     this.#confined = options.confined ?? false
     this.descriptors = new DescriptorTable(options.openFiles)
-  }
-
-  get vfs(): Vfs {
-    return this.#vfs
+    this.#vfs.tasks.add(this)
   }
 
   get confined(): boolean {
@@ -98,31 +99,48 @@ export class Task implements Syscalls, Context {
     }
   }
 
+  get root(): VirtualDentry {
+    return this.#root
+  }
+
   get cwd(): VirtualDentry {
     return this.#cwd
   }
 
-  /** Closes all descriptors and lets the working directory go. */
+  get namespace(): MountNamespace | undefined {
+    return this.#namespace
+  }
+
+  setRoot(place: VirtualDentry): void {
+    place.mount.hold()
+    this.#root.mount.drop()
+    this.#root = place
+  }
+
+  setCwd(place: VirtualDentry): void {
+    place.mount.hold()
+    this.#cwd.mount.drop()
+    this.#cwd = place
+  }
+
+  /** Enters a namespace; the caller's reference to it becomes the task's. Its places are set by themselves. */
+  setNamespace(namespace: MountNamespace): void {
+    if (this.#namespace) releaseNamespace(this.#namespace)
+    this.#namespace = namespace
+  }
+
+  /** Closes all descriptors and lets go of the root, the working directory and the namespace. */
   release(): void {
     this.settle()
     this.descriptors.closeAll()
-    this.#cwd.mount.users--
-    forget(this.#cwd)
+    this.#vfs.tasks.delete(this)
+    this.#cwd.mount.drop()
+    this.#root.mount.drop()
+    if (this.#namespace) releaseNamespace(this.#namespace)
   }
 
   settle(): void {
     this.attempt.end()
-  }
-
-  /** Makes a call as part of an attempt of its own, so that several calls of one task can wait at a time. */
-  trying<T>(attempt: Attempt, call: () => T): T {
-    const own = this.attempt
-    this.attempt = attempt
-    try {
-      return call()
-    } finally {
-      this.attempt = own
-    }
   }
 
   /** Where relative paths start. Errors: EBADF; ENOTDIR comes from the walk. */
@@ -148,13 +166,7 @@ export class Task implements Syscalls, Context {
 
   /** chdir(2). Errors: those of the walk, ENOTDIR, EACCES. */
   chdir(path: string): void {
-    const place = searchableAt(this, this.#cwd, path)
-    const old = this.#cwd
-    old.mount.users--
-    this.#cwd = place
-    place.mount.users++
-    place.dentry.users++
-    forget(old)
+    this.setCwd(searchableAt(this, this.#cwd, path))
   }
 
   openat(dirfd: number, path: string, flags: number, mode: number): number {
@@ -243,7 +255,7 @@ export class Task implements Syscalls, Context {
   ftruncate(fd: number, size: number): void {
     const file = this.#file(fd)
     if (size < 0 || !file.writable || file.stream) throw new ErrnoError('EINVAL')
-    notify(file, truncateFile(this, file.inode, size))
+    truncateFile(this, file.inode, size)
   }
 
   /** truncate(2), for the host. */
@@ -325,12 +337,6 @@ export class Task implements Syscalls, Context {
   sync(): void {
     this.#vfs.syncAll(this.attempt)
   }
-}
-
-/** A working directory is left: if it was removed, that is its end. */
-function forget({ mount, dentry }: VirtualDentry): void {
-  dentry.users--
-  endIfGone(mount.superblock, dentry)
 }
 
 function notNegative(offset: number): number {

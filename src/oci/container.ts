@@ -13,9 +13,9 @@ import { Files } from '../kernel/files.ts'
 import { DEFAULT_OUTPUT_BYTES, type GuestRunner, type Preopen, Process, type ProcessStdio } from '../kernel/process.ts'
 import { Task } from '../kernel/task.ts'
 import { credentialsOf } from '../vfs/context.ts'
-import { type MountNamespace, releaseTree } from '../vfs/mount.ts'
+import type { MountNamespace } from '../vfs/mount.ts'
+import { releaseNamespace } from '../vfs/mount-tree.ts'
 import type { Vfs } from '../vfs/vfs.ts'
-import { Attempt } from '../vfs/waiting.ts'
 import { findExecutable } from './executable.ts'
 import { mountInfo } from './mount-info.ts'
 import type { Programs } from './programs.ts'
@@ -53,14 +53,13 @@ export class Container {
     this.#namespace = namespace
     const { vfs, waiting } = host
     this.#task = new Task({ vfs, credentials: credentialsOf(0, 0), root: namespace.rootPlace })
-    this.files = new Files((operation) => {
-      const attempt = new Attempt()
-      return untilDone(
+    this.files = new Files((operation) =>
+      untilDone(
         waiting,
-        () => this.#task.trying(attempt, () => operation(this.#task)),
-        () => attempt.end(),
-      )
-    })
+        () => operation(this.#task),
+        () => this.#task.settle(),
+      ),
+    )
   }
 
   get state(): ContainerState {
@@ -194,7 +193,7 @@ export class Container {
     }
     await Promise.all(ends)
     this.#task.release()
-    releaseTree(this.#namespace.root)
+    releaseNamespace(this.#namespace)
   }
 }
 

@@ -12,7 +12,8 @@ import type { OverlayLayers } from '../fs/overlay/overlay.ts'
 import { untilDone, type Waiting } from '../kernel/attempts.ts'
 import { Task } from '../kernel/task.ts'
 import { credentialsOf } from '../vfs/context.ts'
-import { type Mount, type MountFlags, type MountNamespace, releaseTree, VirtualDentry } from '../vfs/mount.ts'
+import { type Mount, type MountFlags, type MountNamespace, VirtualDentry } from '../vfs/mount.ts'
+import { releaseNamespace } from '../vfs/mount-tree.ts'
 import { resolve } from '../vfs/path-walk.ts'
 import { makeParents } from '../vfs/places.ts'
 import type { Vfs } from '../vfs/vfs.ts'
@@ -64,7 +65,7 @@ export class Mounter {
       if (spec.root?.readonly) root.setFlags({ ...root.flags, readonly: true })
       return namespace
     } catch (error) {
-      releaseTree(root)
+      releaseNamespace(namespace)
       throw error
     } finally {
       this.#task.release()

@@ -3,7 +3,7 @@
 import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH } from '../abi/linux.ts'
 import type { Clock } from '../abi/platform.ts'
 import type { SpecialInode, Stream } from './inode.ts'
-import type { VirtualDentry } from './mount.ts'
+import type { MountNamespace, VirtualDentry } from './mount.ts'
 import type { Attempt } from './waiting.ts'
 
 /** credentials(7): who asks. */
@@ -37,6 +37,9 @@ export interface Opening {
   readonly flags: number
 }
 
+export const namespaceOf = (context: Context): MountNamespace | undefined =>
+  context.namespace ?? context.root.mount.namespace
+
 /** Opens what a device number stands for. */
 export interface DeviceTable {
   /** Errors: ENXIO for a number that nothing is registered under. */
@@ -50,6 +53,8 @@ export interface Context {
   readonly credentials: Credentials
   /** Where `/` is and `..` stops. */
   readonly root: VirtualDentry
+  /** Whose mounts it sees and may change; that of its root if left out. */
+  readonly namespace?: MountNamespace | undefined
   /**
    * Paths must not leave the directory they start from: WASI's rule for preopens. Where they start at `root` itself, an
    * absolute link target restarts there; elsewhere it is refused.

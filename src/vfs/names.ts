@@ -6,14 +6,14 @@
 import { ErrnoError } from '../abi/errno.ts'
 import { PATH_MAX, R_OK, RENAME_EXCHANGE, RENAME_NOREPLACE, S_ISGID, S_ISUID, W_OK, X_OK } from '../abi/linux.ts'
 import { utf8Length } from '../abi/utf8.ts'
-import type { Context } from './context.ts'
+import { type Context, namespaceOf } from './context.ts'
 import { Dentry } from './dentry.ts'
 import { CTIME, type DirectoryInode, type Endpoint, type Inode, MTIME, type NewInode } from './inode.ts'
-import { type Mount, releaseTree, type VirtualDentry } from './mount.ts'
+import type { VirtualDentry } from './mount.ts'
+import { commitDelete, requireNotMounted } from './mount-points.ts'
 import { createFile, requireCreate } from './open.ts'
 import { PathWalk } from './path-walk.ts'
 import { isOwner, mayAccess, requireAccess, requireDelete } from './permissions.ts'
-import { notifyLinked, notifyMoved, notifyRemoved } from './watches.ts'
 
 const LINK_MAX = 0x7fffffff
 
@@ -74,7 +74,6 @@ export function linkTo(context: Context, source: VirtualDentry, start: VirtualDe
   inode.touch(CTIME, now)
   dir.touch(MTIME | CTIME, now)
   walk.dentry.add(walk.name, inode)
-  notifyLinked(walk, walk.name, inode)
 }
 
 /** fs.protected_hardlinks: a stranger may link only a regular file that it may read and write and that is not set-id. */
@@ -128,25 +127,12 @@ function remove(walk: PathWalk, victim: Dentry): void {
   const now = context.clock.coarse()
   victim.inode.touch(CTIME, now)
   dir.touch(MTIME | CTIME, now)
-  died(victim, walk.mount)
-  notifyRemoved(walk, victim)
+  commitDelete(walk.mount.superblock, victim)
 }
 
 /** Errors: EBUSY if the entry is a mount point in the caller's namespace; in another one its mounts are detached later. */
-function requireNoMount(walk: PathWalk, entry: Dentry): void {
-  if (entry.mounts === 0) return
-  const { namespace } = walk.context.root.mount
-  for (const mount of namespace?.all() ?? []) if (mount.point === entry) throw new ErrnoError('EBUSY', walk.path)
-}
-
-/** The name is gone: mounts that other namespaces have on it go with it. */
-function died(entry: Dentry, seenThrough: Mount): void {
-  entry.die()
-  if (entry.mounts === 0) return
-  for (const mount of seenThrough.superblock.views) {
-    const covering = mount.children.get(entry)
-    if (covering) releaseTree(covering)
-  }
+function requireNoMount({ context, mount, path }: PathWalk, entry: Dentry): void {
+  if (entry.mounts > 0) requireNotMounted(namespaceOf(context), mount.superblock, entry, path)
 }
 
 /**
@@ -226,13 +212,9 @@ function move(from: PathWalk, moved: Dentry, to: PathWalk, target: Dentry | unde
   if (newDir !== oldDir) newDir.touch(MTIME | CTIME, now)
   moved.inode.touch(CTIME, now)
   target?.inode.touch(CTIME, now)
-  if (exchange) {
-    Dentry.exchange(moved, target!)
-    notifyMoved(from, from.name, moved)
-    notifyMoved(to, to.name, target!)
-  } else {
-    if (target) died(target, to.mount)
+  if (exchange) Dentry.exchange(moved, target!)
+  else {
+    if (target) commitDelete(to.mount.superblock, target)
     moved.move(to.dentry, to.name)
-    notifyMoved(from, from.name, moved, target)
   }
 }

@@ -47,6 +47,7 @@ export class PathWalk {
     const from = absolute ? context.root : start
     this.mount = from.mount
     this.dentry = from.dentry
+    if (this.dentry.mounts > 0 && this.mount.promises?.has(this.dentry)) this.#toTop()
   }
 
   get place(): VirtualDentry {
@@ -176,7 +177,10 @@ export class PathWalk {
   #toTop(): void {
     for (;;) {
       const covering = this.mount.children.get(this.dentry)
-      if (!covering) return
+      if (!covering) {
+        this.mount.promises?.get(this.dentry)?.await(this.context, this.path)
+        return
+      }
       this.mount = covering
       this.dentry = covering.root
     }
@@ -196,8 +200,11 @@ export class PathWalk {
       this.mount = parent
       this.dentry = point
     }
-    this.dentry = this.dentry.parent ?? this.dentry
-    if (this.dentry.mounts > 0) this.#toTop()
+    const parent = this.dentry.parent ?? this.dentry
+    // What was renamed out of what a bind shows has no way up: Linux's path_connected.
+    if (this.mount.root.parent && !parent.isUnder(this.mount.root)) throw new ErrnoError('ENOENT', this.path)
+    this.dentry = parent
+    if (parent.mounts > 0) this.#toTop()
   }
 
   #requireSearch(): void {

@@ -5,50 +5,23 @@
  * filesystems that are gone are given out again.
  */
 
-import { ErrnoError } from '../abi/errno.ts'
 import type { Clock } from '../abi/platform.ts'
 import { AnonymousFiles } from './anonymous.ts'
 import type { DeviceTable } from './context.ts'
 import type { Dentry } from './dentry.ts'
 import { FilesystemTypes, type MountRequest } from './filesystem.ts'
+import { FreeNumbers } from './free-numbers.ts'
 import type { Filesystem } from './inode.ts'
-import { RangeWaiters } from './locks.ts'
 import {
-  connectMount,
-  Mount,
+  type Mount,
   type MountFlags,
   MountNamespace,
+  type NamespaceOptions,
   Superblock,
-  subtree,
   type VirtualDentry,
 } from './mount.ts'
+import { attachTree, MountNumbers, releaseTree, requireBindable } from './mount-tree.ts'
 import type { Attempt } from './waiting.ts'
-import { Watching } from './watches.ts'
-
-/** Minor numbers for filesystems without a device (major 0): the lowest free one at or above a hint. */
-export class AnonymousDevices {
-  readonly #used = new Set<number>()
-  #hint = 1
-
-  /** Errors: EMFILE when all 2^20-2 are in use. */
-  take(): number {
-    let minor = this.#hint
-    while (this.#used.has(minor)) minor++
-    if (minor >= 2 ** 20 - 1) throw new ErrnoError('EMFILE', undefined, 'no device number is free')
-    this.#used.add(minor)
-    this.#hint = minor + 1
-    return minor
-  }
-
-  give(minor: number): void {
-    this.#used.delete(minor)
-    if (minor < this.#hint) this.#hint = minor
-  }
-
-  get inUse(): number {
-    return this.#used.size
-  }
-}
 
 export interface NewFilesystem extends Partial<Omit<MountRequest, 'clock' | 'dev'>> {
   readonly type: string
@@ -56,18 +29,27 @@ export interface NewFilesystem extends Partial<Omit<MountRequest, 'clock' | 'dev
   readonly byKernel?: boolean
 }
 
+/** Linux's fs_struct, and the namespace that belongs to it. */
+export interface TaskPlaces {
+  readonly root: VirtualDentry
+  readonly cwd: VirtualDentry
+  readonly namespace: MountNamespace | undefined
+  setRoot(place: VirtualDentry): void
+  setCwd(place: VirtualDentry): void
+}
+
 export class Vfs {
   readonly clock: Clock
   readonly devices: DeviceTable
   readonly types = new FilesystemTypes()
   readonly superblocks = new Set<Superblock>()
-  readonly anonymousDevices = new AnonymousDevices()
+  /** Minor numbers for filesystems without a device (major 0): the lowest free one. EMFILE when all are in use. */
+  readonly anonymousDevices = new FreeNumbers(2 ** 20 - 1, 'EMFILE')
+  /** Tasks: what has a root and a working directory, and must learn when they are moved. */
+  readonly tasks = new Set<TaskPlaces>()
   /** The kernel's own; it has the first device number. */
   readonly anonymousFiles: AnonymousFiles
-  /** What all watches share, and who waits for a lock. */
-  readonly watching = new Watching()
-  readonly rangeWaiters = new RangeWaiters()
-  #lastMountId = 0
+  readonly numbers = new MountNumbers()
 
   constructor(clock: Clock, devices: DeviceTable) {
     this.clock = clock
@@ -108,45 +90,31 @@ export class Vfs {
   /** A mount that is not attached anywhere: of a whole filesystem, or of a part of it (`root`). */
   newMount(superblock: Superblock, options: { root?: Dentry; source?: string; flags?: MountFlags } = {}): Mount {
     const { root = superblock.root, source = 'none', flags = {} } = options
-    return new Mount(++this.#lastMountId, superblock, root, source, flags)
+    return this.numbers.newMount(superblock, root, source, flags)
   }
 
-  newNamespace(root: Mount): MountNamespace {
-    return new MountNamespace(root)
+  /** A namespace with one mount. The root mount has no parent. `refs` is 1: the caller's. */
+  newNamespace(root: Mount, options?: NamespaceOptions): MountNamespace {
+    return new MountNamespace(root, options)
   }
 
   /**
-   * A further view of a place that is mounted already, not attached yet; `recursive` takes along what is mounted below it.
-   * Errors: EINVAL for a place that is in no namespace.
+   * A further view of a place that is mounted already, not attached yet: a peer or slave where what it shows is one;
+   * `recursive` takes along what is mounted below it, but for what is unbindable.
+   * Errors: EINVAL for a place that is in no namespace, that is unbindable, or that without `recursive` would show what a locked
+   * mount covers; EPERM for a mount that is both unbindable and locked.
    */
   bind(place: VirtualDentry, options: { recursive: boolean; flags?: MountFlags; source?: string }): Mount {
     const { mount, dentry } = place
-    if (!mount.namespace) throw new ErrnoError('EINVAL', undefined, 'the source is not in a mount namespace')
-    const copy = this.#copy(mount, dentry, options.flags ?? mount.flags, options.source ?? mount.source)
-    if (options.recursive) this.#copyChildren(mount, dentry, copy)
-    return copy
+    const { recursive, flags, source } = options
+    requireBindable(place, recursive)
+    return this.numbers.copy(mount, dentry, { recursive, kinship: 'same', flags, source })
   }
 
-  #copy(mount: Mount, root: Dentry, flags: MountFlags, source: string): Mount {
-    return this.newMount(mount.superblock, { root, flags, source })
-  }
-
-  #copyChildren(from: Mount, under: Dentry, to: Mount): void {
-    for (const [point, child] of from.children) {
-      if (!point.isUnder(under)) continue
-      const copy = this.#copy(child, child.root, child.flags, child.source)
-      copy.parent = to
-      copy.point = point
-      to.children.set(point, copy)
-      point.mounts++
-      this.#copyChildren(child, child.root, copy)
-    }
-  }
-
-  /** Attaches a mount; if that fails, the mount and its copies below are let go. Errors: as connectMount. */
+  /** Attaches a mount; if that fails, the mount and its copies below are let go. Errors: as attachTree. */
   attach(mount: Mount, at: VirtualDentry): void {
     try {
-      connectMount(mount, at)
+      attachTree(this.numbers, mount, at)
     } catch (error) {
       this.discard(mount)
       throw error
@@ -155,13 +123,7 @@ export class Vfs {
 
   /** Lets go of a mount that was never attached, with all below it. */
   discard(mount: Mount): void {
-    for (const each of [...subtree(mount)].reverse()) {
-      if (each.parent && each.point) {
-        each.parent.children.delete(each.point)
-        each.point.mounts--
-      }
-      each.superblock.dropView(each)
-    }
+    releaseTree(mount)
   }
 
   /** Syncs every live filesystem, all of them even if one fails. Errors: the first one's. */
