@@ -82,7 +82,7 @@ describe('a guest', () => {
       },
     }
     const spin = [op.loop, 0x40, op.call, 0, op.drop, op.br, 0, op.end]
-    expect(await run(moduleOf({ imports: [[P1, 'sched_yield', '']], start: spin }), { kill })).toEqual({
+    expect(await run(moduleOf({ imports: [[P1, 'sched_yield', '']], start: spin }), { kill })).toMatchObject({
       exitCode: 137,
       signal: 9,
     })
