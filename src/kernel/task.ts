@@ -35,7 +35,10 @@ import { searchableAt } from '../vfs/places.ts'
 import { setStatusFlags } from '../vfs/status-flags.ts'
 import type { TaskPlaces, Vfs } from '../vfs/vfs.ts'
 import { Attempt, type WaitQueue, WouldBlock } from '../vfs/waiting.ts'
+import { endIfGone, notify } from '../vfs/watches.ts'
 import { DescriptorTable } from './descriptors.ts'
+
+const SLASH = 47
 
 export interface TaskOptions {
   readonly vfs: Vfs
@@ -54,7 +57,7 @@ export class Task implements Syscalls, Context, TaskPlaces {
   readonly clock: Clock
   readonly devices: DeviceTable
   readonly credentials: Credentials
-  readonly attempt = new Attempt()
+  attempt = new Attempt()
   readonly descriptors: DescriptorTable
   umask: number
   readonly fileSizeLimit: number | undefined
@@ -77,11 +80,16 @@ export class Task implements Syscalls, Context, TaskPlaces {
     this.#cwd.mount.hold()
     this.#namespace = options.root.mount.namespace
     if (this.#namespace) this.#namespace.refs++
+    this.#cwd.dentry.users++
     this.umask = options.umask ?? 0o022
     this.fileSizeLimit = options.fileSize
     this.#confined = options.confined ?? false
     this.descriptors = new DescriptorTable(options.openFiles)
     this.#vfs.tasks.add(this)
+  }
+
+  get vfs(): Vfs {
+    return this.#vfs
   }
 
   get confined(): boolean {
@@ -118,9 +126,12 @@ export class Task implements Syscalls, Context, TaskPlaces {
   }
 
   setCwd(place: VirtualDentry): void {
+    const old = this.#cwd
     place.mount.hold()
-    this.#cwd.mount.drop()
+    place.dentry.users++
     this.#cwd = place
+    forget(old)
+    old.mount.drop()
   }
 
   /** Enters a namespace; the caller's reference to it becomes the task's. Its places are set by themselves. */
@@ -134,6 +145,7 @@ export class Task implements Syscalls, Context, TaskPlaces {
     this.settle()
     this.descriptors.closeAll()
     this.#vfs.tasks.delete(this)
+    forget(this.#cwd)
     this.#cwd.mount.drop()
     this.#root.mount.drop()
     if (this.#namespace) releaseNamespace(this.#namespace)
@@ -143,16 +155,27 @@ export class Task implements Syscalls, Context, TaskPlaces {
     this.attempt.end()
   }
 
-  /** Where relative paths start. Errors: EBADF; ENOTDIR comes from the walk. */
-  #start(dirfd: number): VirtualDentry {
-    if (dirfd === AT_FDCWD) return this.#cwd
+  /** Makes a call as part of an attempt of its own, so that several calls of one task can wait at a time. */
+  trying<T>(attempt: Attempt, call: () => T): T {
+    const own = this.attempt
+    this.attempt = attempt
+    try {
+      return call()
+    } finally {
+      this.attempt = own
+    }
+  }
+
+  /** Where a path starts if it is relative; otherwise nobody asks for the descriptor. Errors: EBADF; ENOTDIR comes from the walk. */
+  #start(dirfd: number, path: string): VirtualDentry {
+    if (dirfd === AT_FDCWD || path.charCodeAt(0) === SLASH) return this.#cwd
     const { mount, dentry } = this.descriptors.get(dirfd)
     return new VirtualDentry(mount, dentry)
   }
 
   /** The file that a path, or with AT_EMPTY_PATH the descriptor itself, denotes. */
   #find(dirfd: number, path: string, flags: number): VirtualDentry {
-    const start = this.#start(dirfd)
+    const start = this.#start(dirfd, path)
     if (path === '' && flags & AT_EMPTY_PATH) return start
     return resolve(this, start, path, (flags & AT_SYMLINK_NOFOLLOW) === 0)
   }
@@ -170,7 +193,7 @@ export class Task implements Syscalls, Context, TaskPlaces {
   }
 
   openat(dirfd: number, path: string, flags: number, mode: number): number {
-    const start = this.#start(dirfd)
+    const start = this.#start(dirfd, path)
     this.descriptors.requireRoom()
     return this.descriptors.add(openAt(this, start, path, flags, mode))
   }
@@ -208,7 +231,7 @@ export class Task implements Syscalls, Context, TaskPlaces {
   }
 
   statIfThere(dirfd: number, path: string, flags: number): Stat | undefined {
-    const start = this.#start(dirfd)
+    const start = this.#start(dirfd, path)
     if (path === '' && flags & AT_EMPTY_PATH) return statOf(start.dentry.inode)
     const walk = new PathWalk(this, start, path)
     return walk.tryToEnd((flags & AT_SYMLINK_NOFOLLOW) === 0) ? statOf(walk.dentry.inode) : undefined
@@ -219,33 +242,33 @@ export class Task implements Syscalls, Context, TaskPlaces {
   }
 
   mkdirat(dirfd: number, path: string, mode: number): void {
-    makeDirectory(this, this.#start(dirfd), path, mode)
+    makeDirectory(this, this.#start(dirfd, path), path, mode)
   }
 
   /** mknod(2), for the host: no guest's call. */
   mknodat(dirfd: number, path: string, kind: FileKind, mode: number, rdev = 0): void {
-    makeNode(this, this.#start(dirfd), path, kind, mode, rdev)
+    makeNode(this, this.#start(dirfd, path), path, kind, mode, rdev)
   }
 
   unlinkat(dirfd: number, path: string, flags: number): void {
     if (flags & ~AT_REMOVEDIR) throw new ErrnoError('EINVAL', path)
     const remove = flags & AT_REMOVEDIR ? removeDirectory : unlink
-    remove(this, this.#start(dirfd), path)
+    remove(this, this.#start(dirfd, path), path)
   }
 
   renameat2(olddirfd: number, oldpath: string, newdirfd: number, newpath: string, flags: number): void {
-    rename(this, this.#start(olddirfd), oldpath, this.#start(newdirfd), newpath, flags)
+    rename(this, this.#start(olddirfd, oldpath), oldpath, this.#start(newdirfd, newpath), newpath, flags)
   }
 
   linkat(olddirfd: number, oldpath: string, newdirfd: number, newpath: string, flags: number): void {
     if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) throw new ErrnoError('EINVAL', oldpath)
     const nofollow = flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW
     const source = this.#find(olddirfd, oldpath, (flags & AT_EMPTY_PATH) | nofollow)
-    linkTo(this, source, this.#start(newdirfd), newpath)
+    linkTo(this, source, this.#start(newdirfd, newpath), newpath)
   }
 
   symlinkat(target: string, dirfd: number, path: string): void {
-    makeSymlink(this, target, this.#start(dirfd), path)
+    makeSymlink(this, target, this.#start(dirfd, path), path)
   }
 
   readlinkat(dirfd: number, path: string): string {
@@ -255,7 +278,7 @@ export class Task implements Syscalls, Context, TaskPlaces {
   ftruncate(fd: number, size: number): void {
     const file = this.#file(fd)
     if (size < 0 || !file.writable || file.stream) throw new ErrnoError('EINVAL')
-    truncateFile(this, file.inode, size)
+    notify(file, truncateFile(this, file.inode, size))
   }
 
   /** truncate(2), for the host. */
@@ -337,6 +360,12 @@ export class Task implements Syscalls, Context, TaskPlaces {
   sync(): void {
     this.#vfs.syncAll(this.attempt)
   }
+}
+
+/** A working directory is left: if it was removed, that is its end. */
+function forget({ mount, dentry }: VirtualDentry): void {
+  dentry.users--
+  endIfGone(mount.superblock, dentry)
 }
 
 function notNegative(offset: number): number {

@@ -16,6 +16,7 @@ import { credentialsOf } from '../vfs/context.ts'
 import type { MountNamespace } from '../vfs/mount.ts'
 import { releaseNamespace } from '../vfs/mount-tree.ts'
 import type { Vfs } from '../vfs/vfs.ts'
+import { Attempt } from '../vfs/waiting.ts'
 import { findExecutable } from './executable.ts'
 import { mountInfo } from './mount-info.ts'
 import type { Programs } from './programs.ts'
@@ -53,13 +54,14 @@ export class Container {
     this.#namespace = namespace
     const { vfs, waiting } = host
     this.#task = new Task({ vfs, credentials: credentialsOf(0, 0), root: namespace.rootPlace })
-    this.files = new Files((operation) =>
-      untilDone(
+    this.files = new Files((operation) => {
+      const attempt = new Attempt()
+      return untilDone(
         waiting,
-        () => operation(this.#task),
-        () => this.#task.settle(),
-      ),
-    )
+        () => this.#task.trying(attempt, () => operation(this.#task)),
+        () => attempt.end(),
+      )
+    })
   }
 
   get state(): ContainerState {

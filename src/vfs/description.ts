@@ -6,11 +6,19 @@
  */
 
 import { O_ACCMODE, O_CREAT, O_EXCL, O_NOCTTY, O_PATH, O_RDWR, O_TRUNC, O_WRONLY } from '../abi/linux.ts'
+import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_OPEN } from '../abi/linux-waiting.ts'
 import type { Dentry } from './dentry.ts'
 import type { FileContent, Inode, Stream } from './inode.ts'
 import type { Mount, VirtualDentry } from './mount.ts'
+import { endIfGone, notifyFile } from './watches.ts'
 
 const CREATION_FLAGS = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC
+
+/** What ends with an open file: its place in an epoll instance, its locks. */
+export interface Attachment {
+  /** The last descriptor went. Called once, and the attachment is off then. */
+  detached(file: FileDescription): void
+}
 
 export class FileDescription {
   readonly mount: Mount
@@ -27,6 +35,9 @@ export class FileDescription {
   readonly content: FileContent | undefined
   offset = 0
   refs = 1
+  #attached: Set<Attachment> | undefined
+  /** Watchers were told that it was opened, and will be told that it is closed. */
+  #announced = false
 
   constructor(place: VirtualDentry, flags: number, stream?: Stream) {
     const access = flags & O_ACCMODE
@@ -40,6 +51,7 @@ export class FileDescription {
     this.stream = stream
     this.content = this.isPath || this.inode.kind !== 'file' ? undefined : this.inode.content?.()
     this.mount.hold()
+    this.dentry.users++
     if (this.#countsAsWriter) this.mount.writers++
     this.mount.superblock.opens++
     this.inode.opened?.()
@@ -49,13 +61,35 @@ export class FileDescription {
     return this.writable && this.stream === undefined
   }
 
+  /** It was opened by a path, successfully: watchers hear of it, once. */
+  announce(): void {
+    if (this.isPath || this.#announced) return
+    this.#announced = true
+    notifyFile(this, IN_OPEN)
+  }
+
+  attach(what: Attachment): void {
+    this.#attached ??= new Set()
+    this.#attached.add(what)
+  }
+
+  detach(what: Attachment): void {
+    this.#attached?.delete(what)
+  }
+
   /** One holder fewer; the last one closes the file. */
   release(): void {
     if (--this.refs > 0) return
+    if (this.#announced) notifyFile(this, this.writable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE)
+    const attached = this.#attached
+    this.#attached = undefined
+    if (attached) for (const each of attached) each.detached(this)
     this.stream?.release?.()
     if (this.#countsAsWriter) this.mount.writers--
     this.mount.drop()
     this.inode.closed?.()
+    this.dentry.users--
+    endIfGone(this.mount.superblock, this.dentry)
     this.mount.superblock.closed()
   }
 }

@@ -18,10 +18,13 @@
 import { ErrnoError } from '../abi/errno.ts'
 import { NAME_MAX } from '../abi/linux.ts'
 import { Dentry } from './dentry.ts'
-import type { Filesystem } from './inode.ts'
+import type { Filesystem, Inode } from './inode.ts'
+import type { InodeLocks } from './locks.ts'
+import type { Pipe } from './pipe.ts'
 import type { MountPromise } from './promises.ts'
 import type { PeerGroup } from './propagation.ts'
 import { WaitQueue } from './waiting.ts'
+import type { Watches } from './watches.ts'
 
 /** Linux's super block: one filesystem instance and the root of its dentries, shared by all its mounts. */
 export class Superblock {
@@ -36,6 +39,10 @@ export class Superblock {
   /** Names that are being removed or moved by a call that waits for a reply: nothing is mounted on them meanwhile. */
   readonly pinned = new Map<Dentry, WaitQueue>()
   opens = 0
+  /** What hangs on its inodes, while anything does: watches, locks, the pipes of FIFOs that are open. */
+  watches: Watches | undefined
+  locks: Map<Inode, InodeLocks> | undefined
+  fifos: Map<Inode, Pipe> | undefined
   readonly #released: () => void
 
   /** `released` is called once, when the last mount and the last open file are gone. */
@@ -59,6 +66,7 @@ export class Superblock {
 
   #releaseIfUnused(): void {
     if (this.views.size > 0 || this.opens > 0) return
+    this.watches?.endEverything()
     this.filesystem.release?.()
     this.#released()
   }

@@ -14,6 +14,7 @@ import { commitDelete, requireNotMounted } from './mount-points.ts'
 import { createFile, requireCreate } from './open.ts'
 import { PathWalk } from './path-walk.ts'
 import { isOwner, mayAccess, requireAccess, requireDelete } from './permissions.ts'
+import { notifyLinked, notifyMoved, notifyRemoved } from './watches.ts'
 
 const LINK_MAX = 0x7fffffff
 
@@ -74,6 +75,7 @@ export function linkTo(context: Context, source: VirtualDentry, start: VirtualDe
   inode.touch(CTIME, now)
   dir.touch(MTIME | CTIME, now)
   walk.dentry.add(walk.name, inode)
+  notifyLinked(walk, walk.name, inode)
 }
 
 /** fs.protected_hardlinks: a stranger may link only a regular file that it may read and write and that is not set-id. */
@@ -128,6 +130,7 @@ function remove(walk: PathWalk, victim: Dentry): void {
   victim.inode.touch(CTIME, now)
   dir.touch(MTIME | CTIME, now)
   commitDelete(walk.mount.superblock, victim)
+  notifyRemoved(walk, victim)
 }
 
 /** Errors: EBUSY if the entry is a mount point in the caller's namespace; in another one its mounts are detached later. */
@@ -212,9 +215,13 @@ function move(from: PathWalk, moved: Dentry, to: PathWalk, target: Dentry | unde
   if (newDir !== oldDir) newDir.touch(MTIME | CTIME, now)
   moved.inode.touch(CTIME, now)
   target?.inode.touch(CTIME, now)
-  if (exchange) Dentry.exchange(moved, target!)
-  else {
+  if (exchange) {
+    Dentry.exchange(moved, target!)
+    notifyMoved(from, from.name, moved)
+    notifyMoved(to, to.name, target!)
+  } else {
     if (target) commitDelete(to.mount.superblock, target)
     moved.move(to.dentry, to.name)
+    notifyMoved(from, from.name, moved, target)
   }
 }

@@ -12,6 +12,7 @@ import type { Dentry } from './dentry.ts'
 import { FilesystemTypes, type MountRequest } from './filesystem.ts'
 import { FreeNumbers } from './free-numbers.ts'
 import type { Filesystem } from './inode.ts'
+import { RangeWaiters } from './locks.ts'
 import {
   type Mount,
   type MountFlags,
@@ -22,6 +23,7 @@ import {
 } from './mount.ts'
 import { attachTree, MountNumbers, releaseTree, requireBindable } from './mount-tree.ts'
 import type { Attempt } from './waiting.ts'
+import { Watching } from './watches.ts'
 
 export interface NewFilesystem extends Partial<Omit<MountRequest, 'clock' | 'dev'>> {
   readonly type: string
@@ -49,6 +51,9 @@ export class Vfs {
   readonly tasks = new Set<TaskPlaces>()
   /** The kernel's own; it has the first device number. */
   readonly anonymousFiles: AnonymousFiles
+  /** What all watches share, and who waits for a lock. */
+  readonly watching = new Watching()
+  readonly rangeWaiters = new RangeWaiters()
   readonly numbers = new MountNumbers()
 
   constructor(clock: Clock, devices: DeviceTable) {
