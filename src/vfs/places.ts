@@ -39,7 +39,12 @@ export function makeDirectories(context: Context, start: VirtualDentry, path: st
   while (made > 0 && !isDirectory(context, start, parts[made - 1]!)) made--
   for (; made < parts.length; made++) {
     const part = parts[made]!
-    if (!isDirectory(context, start, part)) makeDirectory(context, start, part, mode)
+    try {
+      if (!isDirectory(context, start, part)) makeDirectory(context, start, part, mode)
+    } catch (error) {
+      if (error instanceof ErrnoError) error.path ??= part
+      throw error
+    }
   }
 }
 
