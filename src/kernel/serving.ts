@@ -41,7 +41,7 @@ export interface ServingOptions extends Waiting {
 const SLICE = 4
 /** How long the thread blocks for the next call: longer than a guest that works on files takes to make it. */
 const LINGER = 0.25
-/** Where a machine can't be woken without blocking: how often it looks, in nanoseconds, while it must not block. */
+/** Where a machine can't be woken without blocking: how often it looks, in nanoseconds, while nobody calls. */
 const LOOK_EVERY = 1_000_000n
 
 export class Serving {
@@ -140,11 +140,7 @@ export class Serving {
 
   /** Until the doorbell rings, or there is something to do without it. */
   #rest(count: number): Promise<void> {
-    const { doorbell, macrotask, timer, clock } = this.#options
-    if (doorbell.onRing === undefined && this.#awaited === 0) {
-      doorbell.wait(count, SLICE)
-      return macrotask()
-    }
+    const { doorbell, timer, clock } = this.#options
     return new Promise((resolve) => {
       this.#rouse = resolve
       if (doorbell.onRing) doorbell.onRing(count, resolve)
