@@ -96,6 +96,8 @@ export class Process {
     this.exited = new Promise((resolve) => {
       this.#end = resolve
     })
+    task.fileSizeExceeded = () =>
+      this.kill(SIGXFSZ, `it made a file longer than ${task.fileSizeLimit} bytes (RLIMIT_FSIZE)`)
     this.#input = new HostInput(terminal)
     this.#input.feed(stdio.stdin.initial)
     if (!stdio.stdin.more) this.#input.end()

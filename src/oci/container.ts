@@ -125,6 +125,7 @@ export class Container {
       umask: user?.umask ?? 0o022,
       confined: true,
       openFiles: spec.limits?.openFiles,
+      fileSize: spec.rlimits?.find(({ type }) => type === 'RLIMIT_FSIZE')?.soft,
     })
     let process: Process
     try {
