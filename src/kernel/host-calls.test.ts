@@ -17,6 +17,7 @@ import {
   O_TRUNC,
   O_WRONLY,
 } from '../abi/linux.ts'
+import { decodeUtf8 } from '../abi/utf8.ts'
 import { tmpfsType } from '../fs/tmpfs/tmpfs.ts'
 import { inWorld, outcome, type World } from '../testing/host-world.ts'
 import type { FilesystemType } from '../vfs/filesystem.ts'
@@ -195,6 +196,23 @@ describe('a file that defines nothing', () => {
       expect(outcome(() => root.task.fsync(fd))).toBe('EBADF')
     }))
 })
+
+test('A306 flags of reads and writes that are not known are EOPNOTSUPP', () =>
+  inWorld({}, (root) => {
+    root.write('/f', 'text')
+    const fd = root.open('/f', O_RDWR)
+    const bytes = new Uint8Array(2)
+    expect(root.host.preadv2(fd, bytes, [0, 2], 1, 0)).toBe(2)
+    expect(decodeUtf8(bytes)).toBe('ex')
+    expect(root.host.pwritev2(fd, bytes, [0, 2], -1, 4)).toBe(2)
+    expect(root.task.lseek(fd, 0, 1)).toBe(2)
+    for (const flags of [0x40, 0x4000_0000]) {
+      expect(outcome(() => root.host.preadv2(fd, bytes, [0, 2], 0, flags))).toBe('EOPNOTSUPP')
+      expect(outcome(() => root.host.pwritev2(fd, bytes, [0, 2], 0, flags))).toBe('EOPNOTSUPP')
+    }
+    root.task.close(fd)
+    expect(root.read('/f')).toBe('exxt')
+  }))
 
 describe('F_SETFL', () => {
   test('A308 append, async, direct, noatime and nonblock may change; the rest keeps its value', () =>

@@ -30,6 +30,9 @@ import {
 } from '../vfs/xattrs.ts'
 import type { Task } from './task.ts'
 
+/** RWF_HIPRI, RWF_DSYNC and RWF_SYNC of linux/fs.h. */
+const RWF_KNOWN = 1 | 2 | 4
+
 export class HostCalls {
   readonly #task: Task
 
@@ -96,6 +99,20 @@ export class HostCalls {
   fremovexattr(fd: number, name: string): void {
     requireName(name)
     removeXattr(this.#task, placeOf(this.#file(fd)), name)
+  }
+
+  /**
+   * preadv2(2); an offset of -1 is the position. Flags: RWF_HIPRI, RWF_DSYNC and RWF_SYNC, which change nothing here.
+   * Errors: EOPNOTSUPP for other flags; as preadv.
+   */
+  preadv2(fd: number, memory: Uint8Array, ranges: readonly number[], offset: number, flags: number): number {
+    if (flags & ~RWF_KNOWN) throw new ErrnoError('EOPNOTSUPP')
+    return offset === -1 ? this.#task.readv(fd, memory, ranges) : this.#task.preadv(fd, memory, ranges, offset)
+  }
+
+  pwritev2(fd: number, memory: Uint8Array, ranges: readonly number[], offset: number, flags: number): number {
+    if (flags & ~RWF_KNOWN) throw new ErrnoError('EOPNOTSUPP')
+    return offset === -1 ? this.#task.writev(fd, memory, ranges) : this.#task.pwritev(fd, memory, ranges, offset)
   }
 
   statfs(path: string): StatFs {

@@ -199,6 +199,16 @@ describe('times', () => {
       expect(root.stat('/closed')).toMatchObject({ atime: 1n, mtime: 2n })
     }))
 
+  test('A200 to leave both times is done before the path is looked at', () =>
+    inWorld({}, (root) => {
+      expect(outcome(() => root.task.utimensat(-100, '/missing', UTIME_OMIT, UTIME_OMIT, 0))).toBe('ok')
+      root.write('/f')
+      const before = root.stat('/f')
+      root.clock.now += 5n
+      expect(outcome(() => root.as(1000).task.utimensat(-100, '/f', UTIME_OMIT, UTIME_OMIT, 0))).toBe('ok')
+      expect(root.stat('/f')).toEqual(before)
+    }))
+
   test('A209 each change of metadata moves ctime', () =>
     inWorld({}, (root) => {
       root.write('/f')
