@@ -1,41 +1,22 @@
-/** The mount table as data: proc_pid_mountinfo(5). */
+/** The mount table as data, for the page: proc_pid_mountinfo(5). */
 
 import type { MountInfo } from '../abi/wire.ts'
-import type { Mount, MountFlags, MountNamespace } from '../vfs/mount.ts'
+import type { MountNamespace } from '../vfs/mount.ts'
+import { flagNames, mountEntries } from '../vfs/mount-text.ts'
 
 /** The mounts of a namespace in the order they were made. */
 export function mountInfo(namespace: MountNamespace): MountInfo[] {
-  return [...namespace.all()]
-    .map((mount) => ({
-      id: mount.id,
-      parent: mount.parent?.id ?? mount.id,
-      destination: mountPath(mount),
-      type: mount.superblock.filesystem.type,
-      source: mount.source,
-      options: [...flagNames(mount), ...(mount.superblock.filesystem.options?.split(',').filter(Boolean) ?? [])],
-    }))
-    .sort((a, b) => a.id - b.id)
-}
-
-function* flagNames(mount: Mount): Generator<string> {
-  yield mount.readonly ? 'ro' : 'rw'
-  const names: (keyof MountFlags)[] = ['nosuid', 'nodev', 'noexec', 'noatime', 'strictatime']
-  for (const name of names) if (mount.flags[name]) yield name
-}
-
-/** Where a mount is, from the namespace's root. */
-function mountPath(mount: Mount): string {
-  const names: string[] = []
-  let at = mount
-  let dentry = at.point
-  while (dentry && at.parent) {
-    if (dentry === at.parent.root) {
-      at = at.parent
-      dentry = at.point
-    } else {
-      names.unshift(dentry.name)
-      dentry = dentry.parent
-    }
-  }
-  return `/${names.join('/')}`
+  return mountEntries(namespace, namespace.rootPlace).map(({ mount, path }) => ({
+    id: mount.id,
+    parent: mount.parent?.id ?? mount.id,
+    destination: path,
+    type: mount.superblock.filesystem.type,
+    source: mount.source,
+    options: [
+      mount.readonly ? 'ro' : 'rw',
+      ...flagNames(mount).filter((name) => name !== 'relatime'),
+      ...(mount.flags.strictatime ? ['strictatime'] : []),
+      ...(mount.superblock.filesystem.options?.split(',').filter(Boolean) ?? []),
+    ],
+  }))
 }
