@@ -1,0 +1,82 @@
+/**
+ * A filesystem that is being configured: what a descriptor of fsopen(2) holds.
+ *
+ * Invariant: parameters are taken, then it is created, then it is mounted; each step once.
+ */
+
+import { ErrnoError } from '../abi/errno.ts'
+import type { Credentials } from '../vfs/context.ts'
+import type { Stream } from '../vfs/inode.ts'
+import type { Mount, MountFlags, Superblock } from '../vfs/mount.ts'
+import type { Vfs } from '../vfs/vfs.ts'
+import { WaitQueue } from '../vfs/waiting.ts'
+
+export class FilesystemConfig implements Stream {
+  readonly queue = new WaitQueue()
+  readonly #vfs: Vfs
+  readonly #type: string
+  readonly #credentials: Credentials
+  readonly #data: string[] = []
+  #source: string | undefined
+  #readonly = false
+  /** Holds the filesystem between create and mount. */
+  #mount: Mount | undefined
+  #created: Superblock | undefined
+
+  constructor(vfs: Vfs, type: string, credentials: Credentials) {
+    this.#vfs = vfs
+    this.#type = type
+    this.#credentials = credentials
+  }
+
+  /** Errors: EBUSY once it is created. */
+  setFlag(key: string): void {
+    this.#requireOpen()
+    if (key === 'ro' || key === 'rw') this.#readonly = key === 'ro'
+    else this.#data.push(key)
+  }
+
+  /** Errors: EBUSY once it is created; EINVAL for a second source. */
+  setString(key: string, value: string): void {
+    this.#requireOpen()
+    if (key !== 'source') {
+      this.#data.push(`${key}=${value}`)
+      return
+    }
+    if (this.#source !== undefined) throw new ErrnoError('EINVAL', value, 'the source was said before')
+    this.#source = value
+  }
+
+  /** Errors: EBUSY the second time; what the type says of its parameters. */
+  create(): void {
+    this.#requireOpen()
+    const { uid, gid } = this.#credentials
+    const source = this.#source ?? 'none'
+    const request = { type: this.#type, source, data: this.#data.join(','), uid, gid, byKernel: false }
+    this.#created = this.#vfs.newFilesystem(request)
+    this.#mount = this.#vfs.newMount(this.#created, { source })
+  }
+
+  /** Gives the mount to the caller, who attaches it. Errors: EINVAL before it is created; EBUSY the second time. */
+  mount(flags: MountFlags): Mount {
+    if (!this.#created) throw new ErrnoError('EINVAL', undefined, 'the filesystem is not created yet')
+    const mount = this.#mount
+    if (!mount) throw new ErrnoError('EBUSY', undefined, 'the filesystem was mounted before')
+    this.#mount = undefined
+    mount.setFlags(this.#readonly ? { ...flags, readonly: true } : flags)
+    return mount
+  }
+
+  poll(): number {
+    return 0
+  }
+
+  release(): void {
+    if (this.#mount) this.#vfs.discard(this.#mount)
+    this.#mount = undefined
+  }
+
+  #requireOpen(): void {
+    if (this.#created) throw new ErrnoError('EBUSY', undefined, 'the filesystem was created before')
+  }
+}
