@@ -124,8 +124,8 @@ export class Container {
       root: this.#namespace.rootPlace,
       umask: user?.umask ?? 0o022,
       confined: true,
-      openFiles: spec.limits?.openFiles,
-      fileSize: spec.rlimits?.find(({ type }) => type === 'RLIMIT_FSIZE')?.soft,
+      openFiles: spec.limits?.openFiles ?? rlimit(spec, 'RLIMIT_NOFILE'),
+      fileSize: rlimit(spec, 'RLIMIT_FSIZE'),
     })
     let process: Process
     try {
@@ -133,6 +133,8 @@ export class Container {
       await step(() => task.unconfined(() => task.chdir(cwd)))
       const executable = await step(() => task.unconfined(() => findExecutable(task, args[0] ?? '', env)))
       const program = await programs.load(executable, stdio.progress)
+      if (this.#status === 'stopped')
+        throw new ErrnoError('EBUSY', this.id, 'the container ended before the program ran')
       process = new Process(vfs, {
         pid: this.#host.nextPid(),
         task,
@@ -201,6 +203,9 @@ export class Container {
 }
 
 const SIGKILL = 9
+
+/** The soft limit that a process's spec sets: getrlimit(2). */
+const rlimit = (spec: ProcessSpec, name: string) => spec.rlimits?.find(({ type }) => type === name)?.soft
 
 /**
  * The directories that a guest gets as preopens, as [guest's name, path], and why these.

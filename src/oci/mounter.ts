@@ -13,7 +13,7 @@ import { untilDone, type Waiting } from '../kernel/attempts.ts'
 import { Task } from '../kernel/task.ts'
 import { credentialsOf } from '../vfs/context.ts'
 import { type Mount, type MountFlags, type MountNamespace, VirtualDentry } from '../vfs/mount.ts'
-import { releaseNamespace } from '../vfs/mount-tree.ts'
+import { releaseNamespace, releaseTree } from '../vfs/mount-tree.ts'
 import { resolve } from '../vfs/path-walk.ts'
 import { makeParents } from '../vfs/places.ts'
 import type { Vfs } from '../vfs/vfs.ts'
@@ -140,11 +140,15 @@ export class Mounter {
       throw error
     }
     this.#vfs.attach(made, at)
-    const readonly = options.flags.readonly || (isBind(spec) && !spec.source?.startsWith('/'))
-    for (const inner of readonly ? all : []) {
-      if (inner !== mount && isBelow(inner.destination, destination)) this.#stub(inner)
+    const readonly = options.flags.readonly === true || (isBind(spec) && !spec.source?.startsWith('/'))
+    try {
+      if (readonly) for (const inner of all) if (isBelow(inner.destination, destination)) this.#stub(inner)
+    } catch (error) {
+      // Also where a stub must wait: the step is made again from its start.
+      releaseTree(made)
+      throw error
     }
-    made.setFlags({ ...options.flags, readonly: readonly === true })
+    made.setFlags({ ...options.flags, readonly })
   }
 
   /** The mount to be attached, or undefined for a type that is skipped with a warning. */
@@ -182,7 +186,7 @@ export class Mounter {
         `${place}.options: files of the bundle are read-only; mount an overlay with lowerdir=${source} to change them`,
       )
     }
-    const needsStubs = all.some((inner) => inner !== mount && isBelow(inner.destination, destination))
+    const needsStubs = all.some((inner) => isBelow(inner.destination, destination))
     if (needsStubs && from.dentry.inode.kind === 'directory') return this.#overMemory([from], source, options.flags)
     return this.#vfs.newMount(from.mount.superblock, { root: from.dentry, source, flags: options.flags })
   }

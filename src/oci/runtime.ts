@@ -75,7 +75,10 @@ export class Runtime implements Host {
     if (this.#containers.has(id)) throw new ErrnoError('EEXIST', id, 'there is a container of this id')
     this.#containers.set(id, undefined)
     try {
-      const warn = (warning: string) => void warnings.push(warning)
+      const warn = (warning: string) => {
+        // A step that had to wait is made again and says it again.
+        if (!warnings.includes(warning)) warnings.push(warning)
+      }
       const mounter = new Mounter({ vfs: this.vfs, bundle: this.#bundle, waiting: this.waiting, warn })
       this.#containers.set(id, new Container(this, id, spec, await mounter.mountAll(spec)))
       return { warnings }
