@@ -83,17 +83,13 @@ export class EventCalls {
     if (flags & ~(O_NONBLOCK | O_CLOEXEC)) throw new ErrnoError('EINVAL')
     const { descriptors, vfs, credentials, clock } = this.#task
     const { reads, writes } = vfs.anonymousFiles.openPipe(credentials, flags & O_NONBLOCK, clock.coarse())
+    let fd: number | undefined
     try {
-      const fd = descriptors.add(reads)
-      try {
-        return [fd, descriptors.add(writes)]
-      } catch (error) {
-        descriptors.close(fd)
-        reads.refs++
-        throw error
-      }
+      fd = descriptors.add(reads)
+      return [fd, descriptors.add(writes)]
     } catch (error) {
-      reads.release()
+      if (fd === undefined) reads.release()
+      else descriptors.close(fd)
       writes.release()
       throw error
     }
