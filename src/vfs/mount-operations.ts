@@ -53,7 +53,7 @@ export interface MountArguments {
  * Errors: those of the walk; EPERM without CAP_SYS_ADMIN; ENODEV; EINVAL, EBUSY, ENOTDIR, ELOOP, ENOSPC as the functions below say.
  */
 export function mountAt(vfs: Vfs, context: Context, start: VirtualDentry, target: string, args: MountArguments): void {
-  const place = topmost(resolve(context, start, target, true))
+  const place = resolve(context, start, target, true)
   requireMountPrivilege(context)
   const { source = '', type = '', data = '' } = args
   const flags = (args.flags & MS_MGC_MSK) >>> 0 === MS_MGC_VAL ? args.flags & ~MS_MGC_MSK : args.flags
@@ -64,7 +64,7 @@ export function mountAt(vfs: Vfs, context: Context, start: VirtualDentry, target
   if (flags & MS_REMOUNT) remount(context, place, flags)
   else if (flags & MS_BIND) bindMount(vfs, context, sourcePlace(), place, (flags & MS_REC) !== 0)
   else if (flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)) changePropagation(vfs, context, place, flags)
-  else if (flags & MS_MOVE) moveMount(vfs, context, topmost(sourcePlace()), place)
+  else if (flags & MS_MOVE) moveMount(vfs, context, sourcePlace(), place)
   else {
     if (type === '') throw new ErrnoError('EINVAL', target, 'no filesystem type')
     const { uid, gid } = context.credentials
@@ -93,6 +93,13 @@ export function requireMountPrivilege({ credentials }: Context): void {
   if ((credentials.capabilities & CAP_SYS_ADMIN) === 0) throw new ErrnoError('EPERM')
 }
 
+/** The top of what is mounted on a place. Errors: ENOENT for a name that was removed, or in a mount that was unmounted. */
+function toMountOn(at: VirtualDentry): VirtualDentry {
+  const place = topmost(at)
+  if (place.dentry.dead || place.mount.unmounted) throw new ErrnoError('ENOENT')
+  return place
+}
+
 /** Errors: EINVAL for a mount that is not in the caller's namespace. */
 function requireOwnMount(context: Context, mount: Mount): void {
   if (!isOwnMount(context, mount)) throw new ErrnoError('EINVAL', undefined, 'not in this mount namespace')
@@ -110,8 +117,8 @@ const isUsable = (context: Context, mount: Mount): boolean =>
  * Errors: EINVAL for a place in another namespace or in none, or a link for a root; EBUSY for a filesystem on its own root; as attachTree.
  */
 export function connectMountAt(vfs: Vfs, context: Context, mount: Mount, at: VirtualDentry): void {
-  const place = topmost(at)
   try {
+    const place = toMountOn(at)
     requireOwnMount(context, place.mount)
     if (place.isMountRoot && place.mount.superblock === mount.superblock) throw new ErrnoError('EBUSY')
     if (mount.root.kind === 'symlink') throw new ErrnoError('EINVAL')
@@ -130,7 +137,7 @@ export function bindMount(
   at: VirtualDentry,
   recursive: boolean,
 ): void {
-  const place = topmost(at)
+  const place = toMountOn(at)
   requireOwnMount(context, place.mount)
   requireOwnMount(context, source.mount)
   vfs.attach(vfs.bind(source, { recursive }), place)
@@ -148,8 +155,7 @@ export function moveMount(vfs: Vfs, context: Context, source: VirtualDentry, at:
   if ((source.dentry.kind === 'directory') !== (at.dentry.kind === 'directory')) {
     throw invalid('a directory and something else')
   }
-  const place = topmost(at)
-  if (place.dentry.dead) throw new ErrnoError('ENOENT')
+  const place = toMountOn(at)
   if (isOwnMount(context, mount)) {
     if (!mount.parent || mount.locked) throw invalid('the mount cannot be moved')
     if (mount.parent.peers) throw invalid('the mount is on a shared one')

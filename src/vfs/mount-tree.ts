@@ -34,7 +34,7 @@ export class MountNumbers {
 
   /**
    * A copy of a mount, with `recursive` of all that hangs at or below `root`, attached nowhere. Locks of what hangs on it come
-   * along, its own does not. Preconditions: the caller may copy all of it.
+   * along, its own does not; no copy is unbindable. Preconditions: the caller may copy all of it.
    */
   copy(mount: Mount, root: Dentry, options: CopyOptions): Mount {
     const copies = new Map<Mount, Mount>()
@@ -44,7 +44,6 @@ export class MountNumbers {
       const copy = isTop
         ? this.newMount(original.superblock, root, source ?? original.source, flags ?? original.flags)
         : this.newMount(original.superblock, original.root, original.source, original.flags)
-      copy.unbindable = original.unbindable
       copy.lockedFlags = original.lockedFlags
       relate(copy, original, kinship)
       copies.set(original, copy)
@@ -86,7 +85,7 @@ export function requireBindable({ mount, dentry }: VirtualDentry, recursive: boo
 /**
  * Attaches a tree that is attached nowhere, or with `moving` somewhere else, on top of whatever is at the place; and replicas of
  * it wherever the place's mount passes it on. One that lands where something is mounted goes beneath that.
- * Errors: ENOENT for a place whose name was removed; EINVAL for one in no namespace; ENOTDIR for a directory over a file or the
+ * Errors: ENOENT for a place whose name was removed, or whose mount was; EINVAL for one in no namespace; ENOTDIR for a directory over a file or the
  * reverse; ENOSPC past a namespace's limit. WouldBlock while the name is being removed.
  */
 export function attachTree(numbers: MountNumbers, tree: Mount, at: VirtualDentry): void {
@@ -123,7 +122,7 @@ export function attachTree(numbers: MountNumbers, tree: Mount, at: VirtualDentry
 
 /** The namespace of a place that the tree can be mounted on; in Linux's order. */
 function requireMountable(tree: Mount, parent: Mount, point: Dentry): MountNamespace {
-  if (point.dead) throw new ErrnoError('ENOENT')
+  if (point.dead || parent.unmounted) throw new ErrnoError('ENOENT')
   const queue = parent.superblock.pinned.get(point)
   if (queue) throw new WouldBlock([queue])
   if (!parent.namespace) throw new ErrnoError('EINVAL', undefined, 'the place is not in a mount namespace')

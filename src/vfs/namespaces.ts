@@ -59,7 +59,7 @@ export function pivotRoot(vfs: Vfs, context: Context, start: VirtualDentry, newR
   const old = topmost(directoryAt(context, start, putOld))
   const { root } = context
   const invalid = (detail: string) => new ErrnoError('EINVAL', undefined, detail)
-  if (old.dentry.dead) throw new ErrnoError('ENOENT', putOld)
+  if (old.dentry.dead || old.mount.unmounted) throw new ErrnoError('ENOENT', putOld)
   const namespace = namespaceOf(context)
   const isShared = (mount: Mount | undefined) => mount?.peers !== undefined
   if (isShared(old.mount) || isShared(to.mount.parent ?? to.mount) || isShared(root.mount.parent ?? root.mount)) {

@@ -40,8 +40,7 @@ export function pathOf(place: VirtualDentry, root: VirtualDentry): string {
 /** The path, or undefined for a place that is not below the root. */
 export function reachablePath(place: VirtualDentry, root: VirtualDentry): string | undefined {
   const { path, reached } = climb(place, root)
-  if (!reached) return undefined
-  return place.dentry.dead ? `${path} (deleted)` : path
+  return reached ? path : undefined
 }
 
 /** The path in the filesystem itself, whatever is mounted where; `//deleted` behind it if the name is gone. */
