@@ -25,6 +25,8 @@ export class Sandbox {
   /** All platforms that this page could have. */
   readonly available: readonly PlatformName[]
   readonly #kernel: Kernel
+  /** Firefox (153) empties a Blob, wherever else it was sent, when the page that made it lets go of it. */
+  readonly #provided: unknown[] = []
 
   /**
    * Starts a kernel. Rejects with a sentence where the platform asked for is not available, and with ERR_KERNEL_GONE
@@ -57,7 +59,9 @@ export class Sandbox {
    * name, or one with a path behind it: `sysroot`, `sysroot/usr`. Containers see them read-only.
    */
   async provide(name: string, files: Files): Promise<void> {
-    await this.#kernel.call('provide', [name, tree(files)])
+    const given = tree(files)
+    await this.#kernel.call('provide', [name, given])
+    this.#provided.push(given)
   }
 
   /**
