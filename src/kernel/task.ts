@@ -19,7 +19,10 @@ import {
   POLLIN,
   POLLNVAL,
   POLLOUT,
+  R_OK,
   UTIME_OMIT,
+  W_OK,
+  X_OK,
 } from '../abi/linux.ts'
 import type { Clock } from '../abi/platform.ts'
 import type { DirectoryEntry, FileKind, PollRequest, Stat, Syscalls } from '../abi/syscalls.ts'
@@ -273,7 +276,9 @@ export class Task implements Syscalls, Context, TaskPlaces {
   }
 
   readlinkat(dirfd: number, path: string): string {
-    return readLink(this, this.#find(dirfd, path, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+    const place = this.#find(dirfd, path, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
+    if (path === '' && place.dentry.kind !== 'symlink') throw new ErrnoError('ENOENT', path)
+    return readLink(this, place)
   }
 
   ftruncate(fd: number, size: number): void {
@@ -322,6 +327,7 @@ export class Task implements Syscalls, Context, TaskPlaces {
     if (flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) throw new ErrnoError('EINVAL', path)
     checkAccess(this, this.#find(dirfd, path, flags), mode, (flags & AT_EACCESS) !== 0)
   }
+    if (mode & ~(R_OK | W_OK | X_OK)) throw new ErrnoError('EINVAL', path)
 
   getfl(fd: number): number {
     return this.descriptors.get(fd).flags

@@ -279,11 +279,14 @@ export interface Veil {
   readonly without?: readonly string[]
   /** Each lookup, listing and reading waits once in every call. */
   readonly cold?: boolean
+  /** And so does each change of content, which may have to read the pages that it changes in part. */
+  readonly coldPages?: boolean
   /** Called before each change, by the method's name; may throw. */
   readonly before?: (change: string) => void
 }
 
 const READS = new Set(['lookup', 'entries', 'isEmpty', 'read', 'readlink', 'immutableSource', 'nextData', 'nextHole'])
+const PAGE_CHANGES = new Set(['write', 'truncate', 'allocate'])
 const CHANGES = new Set([
   ...['create', 'createUnnamed', 'link', 'unlink', 'rename', 'exchange'],
   ...['write', 'truncate', 'allocate', 'setAttributes'],
@@ -303,6 +306,7 @@ export function veiled<T extends Inode>(inode: T, veil: Veil, made = new Map<obj
       return (...args: unknown[]) => {
         if (CHANGES.has(String(key))) veil.before?.(String(key))
         if (veil.cold && READS.has(String(key))) waitOnce(target, key, args)
+        if (veil.coldPages && PAGE_CHANGES.has(String(key))) waitOnce(target, key, args)
         const result: unknown = value.apply(target, args.map(strip))
         if (isInode(result)) return veiled(result, veil, made)
         return isSource(result) && veil.cold ? coldSource(result) : result
@@ -314,6 +318,9 @@ export function veiled<T extends Inode>(inode: T, veil: Veil, made = new Map<obj
   made.set(inode, proxy)
   return proxy as T
 }
+
+/** The inode behind a veil, or the inode itself. */
+export const unveiled = <T extends Inode>(inode: T): T => (bare.get(inode) ?? inode) as T
 
 const isInode = (value: unknown): value is Inode =>
   typeof value === 'object' && value !== null && 'kind' in value && 'filesystem' in value

@@ -45,7 +45,7 @@ export function changeMode(context: Context, place: VirtualDentry, mode: number)
   requireWritable(place.mount)
   if (inode.kind === 'symlink') throw new ErrnoError('EOPNOTSUPP')
   if (!isOwner(context.credentials, inode)) throw new ErrnoError('EPERM')
-  change(context, place, { mode: chmodMode(context.credentials, inode, mode, inode.kind) })
+  change(context, place, { mode: chmodMode(context.credentials, inode, mode) })
 }
 
 /** What a 32-bit id can be, where the largest one and -1 say "leave it". */
@@ -60,7 +60,8 @@ export function changeOwner(context: Context, place: VirtualDentry, uid: number,
   const changes: AttributeChanges = {}
   if (uid !== -1) changes.uid = uid
   if (gid !== -1) changes.gid = gid
-  if (inode.kind !== 'directory' && inode.mode & (S_ISUID | S_ISGID)) changes.mode = withoutSetId(inode.mode)
+  if (inode.kind !== 'directory' && inode.mode & (S_ISUID | S_ISGID))
+    changes.mode = withoutSetId(context.credentials, inode)
   change(context, place, changes)
 }
 

@@ -188,7 +188,7 @@ function notifyWritten(file: FileDescription, events: number): void {
 }
 
 function dropSetId(context: Context, inode: Inode): void {
-  const kept = withoutSetId(inode.mode)
+  const kept = withoutSetId(context.credentials, inode)
   if (kept !== (inode.mode & 0o7777)) inode.setAttributes({ mode: kept }, context.attempt)
 }
 

@@ -4,7 +4,17 @@
  */
 
 import { ErrnoError } from '../abi/errno.ts'
-import { PATH_MAX, R_OK, RENAME_EXCHANGE, RENAME_NOREPLACE, S_ISGID, S_ISUID, W_OK, X_OK } from '../abi/linux.ts'
+import {
+  CAP_MKNOD,
+  PATH_MAX,
+  R_OK,
+  RENAME_EXCHANGE,
+  RENAME_NOREPLACE,
+  S_ISGID,
+  S_ISUID,
+  W_OK,
+  X_OK,
+} from '../abi/linux.ts'
 import { utf8Length } from '../abi/utf8.ts'
 import { type Context, namespaceOf } from './context.ts'
 import { Dentry } from './dentry.ts'
@@ -24,7 +34,7 @@ export function makeDirectory(context: Context, start: VirtualDentry, path: stri
   createFile(walk, 'directory', mode & 0o1777)
 }
 
-/** Makes a regular file, FIFO, socket or device node. Errors: as makeDirectory. */
+/** Makes a regular file, FIFO, socket or device node. Errors: EPERM and EINVAL for other kinds; as makeDirectory; EPERM for a device. */
 export function makeNode(
   context: Context,
   start: VirtualDentry,
@@ -34,7 +44,14 @@ export function makeNode(
   rdev = 0,
   endpoint?: Endpoint,
 ): void {
+  if (kind === 'directory') throw new ErrnoError('EPERM', path)
+  if (kind === 'symlink') throw new ErrnoError('EINVAL', path)
   const walk = toFreeName(context, start, path, false)
+  requireCreate(walk)
+  const whiteout = kind === 'char' && rdev === 0
+  if ((kind === 'char' || kind === 'block') && !whiteout && (context.credentials.capabilities & CAP_MKNOD) === 0) {
+    throw new ErrnoError('EPERM', path)
+  }
   createFile(walk, kind, mode, { rdev, ...(endpoint && { endpoint }) })
 }
 
@@ -58,14 +75,17 @@ function toFreeName(context: Context, start: VirtualDentry, path: string, direct
 
 /**
  * A further name for a file. `source` is resolved already.
- * Errors, in order: EEXIST, ENOENT for slashes, EXDEV, EROFS, EACCES, EPERM, ENOENT for a source without a name, EMLINK.
+ * Errors, in order: EEXIST, ENOENT for slashes, EROFS, EXDEV, EPERM for a stranger's file, ENOENT in a removed directory, EACCES,
+ * EPERM for a directory, ENOENT for a source without a name, EMLINK.
  */
 export function linkTo(context: Context, source: VirtualDentry, start: VirtualDentry, path: string): void {
   const walk = toFreeName(context, start, path, false)
+  if (walk.mount.readonly) throw new ErrnoError('EROFS', path)
   if (source.mount !== walk.mount) throw new ErrnoError('EXDEV', path)
-  requireCreate(walk)
   const { inode } = source.dentry
-  if (inode.kind === 'directory' || !mayLink(context, inode)) throw new ErrnoError('EPERM', path)
+  if (!mayLink(context, inode)) throw new ErrnoError('EPERM', path)
+  requireCreate(walk)
+  if (inode.kind === 'directory') throw new ErrnoError('EPERM', path)
   if (inode.nlink === 0 && !source.dentry.linkable) throw new ErrnoError('ENOENT', path)
   if (inode.nlink >= (walk.mount.superblock.filesystem.linkMax ?? LINK_MAX)) throw new ErrnoError('EMLINK', path)
   const dir = walk.dentry.inode as DirectoryInode

@@ -78,12 +78,12 @@ function openByPath(
   mode: number,
 ): FileDescription {
   let wanted = flags & KNOWN_FLAGS
+  if (wanted & O_PATH) wanted &= O_PATH | O_DIRECTORY | O_NOFOLLOW
   if (wanted & TMPFILE_BIT) {
     const access = wanted & O_ACCMODE
     if ((wanted & O_DIRECTORY) === 0 || wanted & O_CREAT || access === O_RDONLY) throw new ErrnoError('EINVAL', path)
-    if ((wanted & O_PATH) === 0) return openUnnamed(context, start, path, wanted, mode)
+    return openUnnamed(context, start, path, wanted, mode)
   }
-  if (wanted & O_PATH) wanted &= O_PATH | O_DIRECTORY | O_NOFOLLOW
   if ((wanted & O_CREAT) !== 0 && (wanted & O_DIRECTORY) !== 0) throw new ErrnoError('EINVAL', path)
   const walk = new PathWalk(context, start, path)
   if (wanted & O_CREAT) return openOrCreate(walk, wanted, mode)

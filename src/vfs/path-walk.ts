@@ -58,7 +58,7 @@ export class PathWalk {
    * Goes to the directory that holds the last component and looks no further: `last`, `name` and `slash` say what is left.
    * For `root` the place is the one the path denotes. Links before the last component are followed.
    * Without `search` the directory itself need not be searchable.
-   * Errors: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG, ENOTCAPABLE.
+   * Errors: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG (for directories on the way), ENOTCAPABLE.
    */
   toParent({ search } = SEARCH): void {
     if (!this.#tryToParent(search)) throw new ErrnoError('ENOENT', this.path)
@@ -81,7 +81,6 @@ export class PathWalk {
         this.last = name === '.' ? 'dot' : name === '..' ? 'dotdot' : 'name'
         if (search) this.#requireSearch()
         else if (this.dentry.kind !== 'directory') throw new ErrnoError('ENOTDIR', this.path)
-        if (this.last === 'name') this.#checkName(name)
         return true
       }
       if (!this.#step(name)) return false
@@ -113,8 +112,9 @@ export class PathWalk {
     return true
   }
 
-  /** The entry that the last component names, or undefined. Preconditions: `last` is 'name'. */
+  /** The entry that the last component names, or undefined. Preconditions: `last` is 'name'. Errors: ENAMETOOLONG. */
   lookup(): Dentry | undefined {
+    this.#checkName(this.name)
     return this.dentry.child(this.name, this.context.attempt)
   }
 

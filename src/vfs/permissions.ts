@@ -79,9 +79,8 @@ export function requireSticky(who: Credentials, dir: Inode, victim: InodeAttribu
 }
 
 /** The mode that chmod really sets: setgid goes if the caller is not of the file's group. */
-export function chmodMode(who: Credentials, inode: InodeAttributes, mode: number, kind: Inode['kind']): number {
-  const keeps = kind === 'directory' ? true : inGroup(who, inode.gid) || (who.capabilities & CAP_FSETID) !== 0
-  return keeps ? mode & 0o7777 : mode & 0o7777 & ~S_ISGID
+export function chmodMode(who: Credentials, inode: InodeAttributes, mode: number): number {
+  return keepsSetgid(who, inode) ? mode & 0o7777 : mode & 0o7777 & ~S_ISGID
 }
 
 /** Errors: EPERM. An id of -1 is not asked for. */
@@ -92,9 +91,14 @@ export function requireChown(who: Credentials, inode: InodeAttributes, uid: numb
   if (gid !== -1 && !(owns && (gid === inode.gid || inGroup(who, gid)))) throw new ErrnoError('EPERM')
 }
 
-/** A mode without set-user-id and, where the group may execute, set-group-id: after a write or a change of owner. */
-export function withoutSetId(mode: number): number {
-  let kept = mode & 0o7777 & ~S_ISUID
-  if (mode & 0o010) kept &= ~S_ISGID
-  return kept
+/**
+ * An inode's mode after a write or a change of owner: without set-user-id, and without set-group-id where the group may
+ * execute or the caller is not of it.
+ */
+export function withoutSetId(who: Credentials, inode: InodeAttributes): number {
+  const kept = inode.mode & 0o7777 & ~S_ISUID
+  return inode.mode & 0o010 || !keepsSetgid(who, inode) ? kept & ~S_ISGID : kept
 }
+
+const keepsSetgid = (who: Credentials, { gid }: InodeAttributes) =>
+  inGroup(who, gid) || (who.capabilities & CAP_FSETID) !== 0

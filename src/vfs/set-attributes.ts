@@ -64,12 +64,12 @@ function requireOthers(context: Context, inode: Inode, asked: AttributeChanges):
   const settled = { ...asked }
   if (uid !== undefined || gid !== undefined) {
     requireChown(who, inode, uid ?? -1, gid ?? -1)
-    if (inode.kind !== 'directory' && inode.mode & (S_ISUID | S_ISGID)) settled.mode = withoutSetId(inode.mode)
+    if (inode.kind !== 'directory' && inode.mode & (S_ISUID | S_ISGID)) settled.mode = withoutSetId(who, inode)
   }
   if (mode !== undefined) {
     if (!owns) throw new ErrnoError('EPERM')
     if (inode.kind === 'symlink') throw new ErrnoError('EOPNOTSUPP')
-    settled.mode = chmodMode(who, inode, mode, inode.kind)
+    settled.mode = chmodMode(who, inode, mode)
   }
   if (!owns && (atime ?? mtime ?? ctime) !== undefined) throw new ErrnoError('EPERM')
   return settled

@@ -1,0 +1,20 @@
+/** All specs, in the order of docs/spec.md. */
+
+import { names } from './names.ts'
+import { opening } from './open.ts'
+import { paths } from './paths.ts'
+import { renaming } from './rename.ts'
+import type { Spec } from './spec.ts'
+import { attributes } from './stat.ts'
+import { times } from './times.ts'
+import { unlinking } from './unlink.ts'
+
+export const specs: readonly Spec[] = [
+  ...paths,
+  ...names,
+  ...opening,
+  ...renaming,
+  ...unlinking,
+  ...attributes,
+  ...times,
+]

@@ -1,0 +1,155 @@
+/** What the specs run on in this kernel: a tmpfs, a bind of a part of one, overlays, a cold tmpfs, and a type of one's own. */
+
+import { AT_FDCWD } from '../../abi/linux.ts'
+import type { OverlayLayers } from '../../fs/overlay/overlay.ts'
+import { tmpfsType } from '../../fs/tmpfs/tmpfs.ts'
+import { Task } from '../../kernel/task.ts'
+import { credentialsOf } from '../../vfs/context.ts'
+import type { FilesystemType } from '../../vfs/filesystem.ts'
+import type { Filesystem, FilesystemUsage, Inode } from '../../vfs/inode.ts'
+import { type Mount, VirtualDentry } from '../../vfs/mount.ts'
+import { releaseNamespace, releaseTree } from '../../vfs/mount-tree.ts'
+import { resolve } from '../../vfs/path-walk.ts'
+import type { Vfs } from '../../vfs/vfs.ts'
+import { veiled } from '../trees.ts'
+import { type Ground, ground, KernelArena, type Lay } from './arenas.ts'
+import type { Ability, Subject } from './spec.ts'
+
+const ALL: readonly Ability[] = [
+  ...([
+    'root',
+    'users',
+    'mounts',
+    'calls',
+    'nodes',
+    'quota',
+    'tmpfs',
+    'times',
+    'renumber',
+    'execute',
+    'own-way',
+  ] as const),
+]
+/** So that the inodes in use can be told. */
+const DATA = 'mode=755,nr_inodes=100000'
+
+const tmpfsGround: Lay = (vfs, data) => {
+  const superblock = vfs.newFilesystem({ type: 'tmpfs', data: `${DATA},${data}` })
+  return ground(vfs, superblock, superblock.filesystem)
+}
+
+export const tmpfs: Subject = {
+  name: 'tmpfs',
+  abilities: new Set(ALL),
+  arena: (data = '') => new KernelArena((vfs, all) => ({ ...tmpfsGround(vfs, all), watched: undefined }), data),
+}
+
+/** `/` is a directory of a tmpfs, seen through a mount that begins there. */
+export const bind: Subject = {
+  name: 'a bind of a tmpfs',
+  abilities: new Set(ALL),
+  arena: (data = '') => new KernelArena(bindGround, data),
+  differences: {
+    B017: 'the root of a bind is not the root of its filesystem, whose number is 1',
+  },
+}
+
+const bindGround: Lay = (vfs, data) => {
+  const whole = tmpfsGround(vfs, data)
+  const task = new Task({ vfs, credentials: credentialsOf(0, 0), root: whole.root })
+  for (const name of ['part', 'seen']) task.mkdirat(AT_FDCWD, name, 0o755)
+  const bound = vfs.bind(resolve(task, whole.root, 'part', false), { recursive: false })
+  vfs.attach(bound, resolve(task, whole.root, 'seen', false))
+  task.release()
+  return { root: new VirtualDentry(bound, bound.root), namespace: whole.namespace }
+}
+
+const LOWER_ATIME = 'reading a lower file leaves its atime, as on Linux: nothing is written below'
+
+/** An overlay with nothing below: all that a spec does happens in the upper layer. */
+export const overlayOverNothing: Subject = {
+  name: 'an overlay over an empty layer',
+  abilities: new Set(ALL.filter((ability) => ability !== 'tmpfs')),
+  arena: (data = '') => new KernelArena((vfs, upperData) => overlayGround(vfs, layer(vfs, ''), upperData), data),
+}
+
+/** What a spec is given lies in the lower layer, the upper being empty. */
+export const overlayOverAll: Subject = {
+  name: 'an overlay over what is given',
+  abilities: new Set(ALL.filter((ability) => ability !== 'tmpfs')),
+  arena: (data = '') =>
+    new KernelArena(tmpfsGround, '', (vfs, below) => {
+      const { superblock } = below.root.mount
+      const lower = vfs.newMount(superblock)
+      releaseNamespace(below.namespace)
+      return overlayGround(vfs, lower, data)
+    }),
+  differences: {
+    'B024 B025 reading moves': LOWER_ATIME,
+    'B024 reading at the end': LOWER_ATIME,
+    'B024 listing': LOWER_ATIME,
+    'A067 B024': LOWER_ATIME,
+    'B026 A209 a change of a file':
+      'a directory is copied up with the first change below it, and has a new ctime, as on Linux',
+  },
+}
+
+/** A mount that only keeps a layer alive. */
+const layer = (vfs: Vfs, data: string): Mount =>
+  vfs.newMount(vfs.newFilesystem({ type: 'tmpfs', data: `${DATA},${data}` }))
+
+function overlayGround(vfs: Vfs, lower: Mount, data: string): Ground {
+  const upper = layer(vfs, data)
+  const layers: OverlayLayers = {
+    upper: upper.superblock.filesystem.root,
+    lowers: [lower.superblock.filesystem.root],
+    release() {
+      releaseTree(upper)
+      releaseTree(lower)
+    },
+  }
+  return ground(vfs, vfs.newFilesystem({ type: 'overlay', internal: layers }))
+}
+
+/** A tmpfs of which every lookup, listing, link target and page must be waited for, once in each call. */
+export const coldfs: Subject = {
+  name: 'coldfs',
+  abilities: new Set(ALL),
+  arena: (data = '') =>
+    new KernelArena((vfs, all) => {
+      vfs.types.register(coldfsType)
+      const superblock = vfs.newFilesystem({ type: 'coldfs', data: `${DATA},${all}` })
+      return ground(vfs, superblock, (superblock.filesystem as ColdFilesystem).warm)
+    }, data),
+}
+
+class ColdFilesystem implements Filesystem {
+  readonly type = 'coldfs'
+  readonly readonly = false
+  readonly warm: Filesystem
+  readonly root: Inode
+
+  constructor(warm: Filesystem) {
+    this.warm = warm
+    this.root = veiled(warm.root, { cold: true, coldPages: true })
+  }
+
+  get dev(): number {
+    return this.warm.dev
+  }
+  get options(): string {
+    return this.warm.options ?? ''
+  }
+  usage(): FilesystemUsage {
+    return this.warm.usage()
+  }
+}
+
+export const coldfsType: FilesystemType = {
+  name: 'coldfs',
+  userMountable: false,
+  userListable: false,
+  mount: (request) => new ColdFilesystem(tmpfsType.mount(request)),
+}
+
+export const kernelSubjects: readonly Subject[] = [tmpfs, bind, overlayOverNothing, overlayOverAll, coldfs]
