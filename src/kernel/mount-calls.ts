@@ -34,7 +34,7 @@ import {
 } from '../abi/mount-flags.ts'
 import { FileDescription } from '../vfs/description.ts'
 import type { Stream } from '../vfs/inode.ts'
-import { type MountNamespace, type MountOwner, topmost, VirtualDentry } from '../vfs/mount.ts'
+import { type MountNamespace, type MountOwner, VirtualDentry } from '../vfs/mount.ts'
 import {
   cloneTree,
   dissolve,
@@ -87,11 +87,12 @@ export class MountCalls {
     return workingDirectory(this.#task.cwd, this.#task.root, size)
   }
 
-  /** unshare(2) with CLONE_NEWNS, and under a new `owner` with CLONE_NEWUSER. Errors: EPERM, ENOSPC. */
+  /** unshare(2) with CLONE_NEWNS, and under a new `owner` with CLONE_NEWUSER. Errors: EPERM, also for a new owner in a chroot; ENOSPC. */
   unshare(owner?: MountOwner): void {
     const { namespace } = this.#task
     requireMountPrivilege(this.#task)
     if (!namespace) throw new ErrnoError('EINVAL', undefined, 'the task is in no mount namespace')
+    if (owner && !this.#task.root.equals(namespace.rootPlace)) throw new ErrnoError('EPERM', undefined, 'chrooted')
     const options = owner ? { owner } : {}
     this.#task.setNamespace(cloneNamespace(this.#vfs, namespace, [this.#task], options))
   }
@@ -201,7 +202,7 @@ export class MountCalls {
     const from = dirfd === AT_FDCWD ? cwd : descriptors.get(dirfd)
     const start = new VirtualDentry(from.mount, from.dentry)
     if (path === '' && mayBeEmpty) return start
-    return topmost(resolve(this.#task, start, path, follow))
+    return resolve(this.#task, start, path, follow)
   }
 }
 

@@ -147,6 +147,12 @@ export class MountScript {
         const { vfs } = this
         const { credentials, root, cwd, namespace } = task
         this.#add(new Task({ vfs, credentials, root, cwd, namespace }))
+        const child = this.actors.at(-1)!
+        for (const [key, number] of fds) {
+          const file = task.descriptors.get(number)
+          file.refs++
+          child.fds.set(key, child.task.descriptors.add(file))
+        }
         return undefined
       }
     }

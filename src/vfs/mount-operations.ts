@@ -33,7 +33,7 @@ import {
 } from '../abi/mount-flags.ts'
 import { type Context, namespaceOf } from './context.ts'
 import { type Mount, type MountFlags, MountNamespace, subtree, topmost, type VirtualDentry } from './mount.ts'
-import { attachTree, unmountTree } from './mount-tree.ts'
+import { attachTree, releaseTree, unmountTree } from './mount-tree.ts'
 import { resolve } from './path-walk.ts'
 import { isBusy, type Propagation, setPropagation } from './propagation.ts'
 import type { Vfs } from './vfs.ts'
@@ -108,9 +108,9 @@ function requireOwnMount(context: Context, mount: Mount): void {
 const isOwnMount = (context: Context, { namespace }: Mount): boolean =>
   namespace !== undefined && namespace === namespaceOf(context)
 
-/** A mount of the caller's namespace, or of a tree that is attached nowhere. */
+/** A mount of the caller's namespace, or of a tree that was made there and is attached nowhere. */
 const isUsable = (context: Context, mount: Mount): boolean =>
-  isOwnMount(context, mount) || mount.namespace?.anonymous === true
+  isOwnMount(context, mount) || (mount.namespace?.anonymous === true && mount.namespace.origin === namespaceOf(context))
 
 /**
  * Attaches a new mount; it is let go if that fails.
@@ -279,8 +279,10 @@ export function cloneTree(vfs: Vfs, context: Context, source: VirtualDentry, rec
 
 /** A namespace that holds a tree for a descriptor, until the tree is attached or the descriptor closed. */
 export function newAnonymous(context: Context, tree: Mount): MountNamespace {
-  const owner = namespaceOf(context)?.owner
-  return new MountNamespace(tree, { anonymous: true, ...(owner && { owner }) })
+  const origin = namespaceOf(context)
+  if (origin) return new MountNamespace(tree, { origin })
+  releaseTree(tree)
+  throw new ErrnoError('EINVAL', undefined, 'the task is in no mount namespace')
 }
 
 /** A descriptor that held a tree is closed: what was not attached elsewhere goes. */

@@ -18,9 +18,18 @@ import {
   type Superblock,
   subtree,
   topmost,
-  type VirtualDentry,
+  VirtualDentry,
 } from './mount.ts'
-import { copied, type Kinship, relate, replicasOf, setPropagation, share, unmountedAlong } from './propagation.ts'
+import {
+  copied,
+  type Kinship,
+  relate,
+  replicasNow,
+  replicasOf,
+  setPropagation,
+  share,
+  unmountedAlong,
+} from './propagation.ts'
 import { WouldBlock } from './waiting.ts'
 
 /** Where mounts and peer groups get their numbers: a mount's is never used again, a group's is the lowest free one. */
@@ -85,7 +94,7 @@ export function requireBindable({ mount, dentry }: VirtualDentry, recursive: boo
 /**
  * Attaches a tree that is attached nowhere, or with `moving` somewhere else, on top of whatever is at the place; and replicas of
  * it wherever the place's mount passes it on. One that lands where something is mounted goes beneath that.
- * Errors: ENOENT for a place whose name was removed, or whose mount was; EINVAL for one in no namespace; ENOTDIR for a directory over a file or the
+ * Errors: ENOENT for a place, or a root, whose name was removed, and for a place whose mount was; EINVAL for one in no namespace; ENOTDIR for a directory over a file or the
  * reverse; ENOSPC past a namespace's limit. WouldBlock while the name is being removed.
  */
 export function attachTree(numbers: MountNumbers, tree: Mount, at: VirtualDentry): void {
@@ -133,6 +142,7 @@ function requireMountable(tree: Mount, parent: Mount, point: Dentry): MountNames
       : 'a file cannot be mounted on a directory'
     throw new ErrnoError('ENOTDIR', undefined, detail)
   }
+  if (topmost(new VirtualDentry(tree, tree.root)).dentry.dead) throw new ErrnoError('ENOENT')
   return parent.namespace
 }
 
@@ -185,6 +195,8 @@ export interface UnmountOptions {
 /** Takes a mount, with all that hangs on it, out of its namespace. What is still in use goes on working. */
 export function unmountTree(mount: Mount, { propagate, leaving }: UnmountOptions): void {
   const doomed = new Set(subtree(mount))
+  // What its replicas cover was uncovered where they come from: there is nothing to hide.
+  if (propagate) for (const replica of replicasNow(mount)) replica.locked = false
   const along = propagate ? unmountedAlong(doomed) : []
   for (const each of along) doomed.add(each)
   const slides = along.flatMap((each) => slideOf(each, doomed))

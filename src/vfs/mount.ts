@@ -242,8 +242,8 @@ export const KERNEL: MountOwner = { name: 'kernel' }
 
 export interface NamespaceOptions {
   readonly owner?: MountOwner
-  /** It holds a tree that is attached nowhere and belongs to a descriptor: open_tree(2), fsmount(2). */
-  readonly anonymous?: boolean
+  /** It holds a tree that is attached nowhere and belongs to a descriptor of a task of this one: open_tree(2), fsmount(2). */
+  readonly origin?: MountNamespace
   /** Most mounts in it. */
   readonly limit?: number
 }
@@ -251,7 +251,7 @@ export interface NamespaceOptions {
 export class MountNamespace {
   readonly root: Mount
   readonly owner: MountOwner
-  readonly anonymous: boolean
+  readonly origin: MountNamespace | undefined
   readonly limit: number
   mounts = 0
   /** Who uses it: who made it, and the tasks in it. */
@@ -262,10 +262,14 @@ export class MountNamespace {
 
   constructor(root: Mount, options: NamespaceOptions = {}) {
     this.root = root
-    this.owner = options.owner ?? KERNEL
-    this.anonymous = options.anonymous ?? false
+    this.owner = options.owner ?? options.origin?.owner ?? KERNEL
+    this.origin = options.origin
     this.limit = options.limit ?? MOUNT_MAX
     for (const mount of subtree(root)) this.take(mount)
+  }
+
+  get anonymous(): boolean {
+    return this.origin !== undefined
   }
 
   /** Where a task that enters it has its root: the top of what is mounted on the root. */

@@ -27,7 +27,7 @@ export function cloneNamespace(
   vfs: Vfs,
   old: MountNamespace,
   tasks: readonly TaskPlaces[],
-  options: Omit<NamespaceOptions, 'anonymous'> = {},
+  options: Omit<NamespaceOptions, 'origin'> = {},
 ): MountNamespace {
   const { owner = old.owner, limit = old.limit }: { owner?: MountOwner; limit?: number } = options
   if (old.mounts > limit) throw new ErrnoError('ENOSPC', undefined, 'too many mounts')

@@ -95,6 +95,15 @@ export function* receiversOf(mount: Mount): Generator<Mount> {
   }
 }
 
+/** What hangs on the receivers of the parent's mounts where this mount hangs on the parent. */
+export function* replicasNow(mount: Mount): Generator<Mount> {
+  if (!mount.parent) return
+  for (const receiver of receiversOf(mount.parent)) {
+    const replica = receiver.children.get(mount.point!)
+    if (replica) yield replica
+  }
+}
+
 /** How a copy is related to what it is a copy of: as the original is to others, a slave of it, or not at all. */
 export type Kinship = 'same' | 'slave' | 'none'
 
@@ -138,11 +147,7 @@ export function replicasOf(parent: Mount, point: Dentry): Replica[] {
 export function unmountedAlong(doomed: ReadonlySet<Mount>): Mount[] {
   const candidates = new Set<Mount>()
   for (const mount of doomed) {
-    if (!mount.parent) continue
-    for (const receiver of receiversOf(mount.parent)) {
-      const replica = receiver.children.get(mount.point!)
-      if (replica && !doomed.has(replica)) candidates.add(replica)
-    }
+    for (const replica of replicasNow(mount)) if (!doomed.has(replica)) candidates.add(replica)
   }
   const stays = (mount: Mount) => !candidates.has(mount) && !doomed.has(mount)
   const kept = new Set<Mount>()
@@ -164,10 +169,7 @@ export function unmountedAlong(doomed: ReadonlySet<Mount>): Mount[] {
 /** Whether the mount, or a replica that would go along with it, is in use. */
 export function isBusy(mount: Mount): boolean {
   if (mount.children.size > 0 || mount.users > 0) return true
-  if (!mount.parent) return false
-  for (const receiver of receiversOf(mount.parent)) {
-    const replica = receiver.children.get(mount.point!)
-    if (!replica) continue
+  for (const replica of replicasNow(mount)) {
     const covered = replica.children.size === 1 && replica.children.has(replica.root)
     if ((replica.children.size === 0 || covered) && replica.users > 0) return true
   }
