@@ -3,7 +3,7 @@
  * with.
  *
  * Each platform is tested in both browsers, on an isolated page in one of them and on a page without COOP and COEP in the other:
- * that the platforms do not depend on the headers is seen without running everything four times.
+ * that they do not depend on the headers is seen without running everything four times. Only `worker` needs the headers.
  */
 import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -21,14 +21,14 @@ declare global {
   }
 }
 
-export const platforms = ['inline', 'jspi'] as const satisfies PlatformName[]
+export const platforms = ['inline', 'jspi', 'worker'] as const satisfies PlatformName[]
 
 /** Defines tests once for each platform. The page that they get has the library loaded. */
 export function onEachPlatform(define: (platform: (typeof platforms)[number]) => void): void {
   for (const platform of platforms) {
     test.describe(`on ${platform}`, () => {
       test.beforeEach(async ({ page, browserName }) => {
-        const isolated = (browserName === 'chromium') === (platform === 'jspi')
+        const isolated = platform === 'worker' || (browserName === 'chromium') === (platform === 'jspi')
         await openLibrary(page, isolated ? isolatedOrigin() : plainOrigin())
         const suspends = await page.evaluate(() => 'Suspending' in WebAssembly)
         test.skip(platform === 'jspi' && !suspends, 'this browser has no JavaScript Promise Integration')
