@@ -99,43 +99,53 @@ export function write(
   if (!content.write) throw new ErrnoError('EINVAL')
   // O_APPEND wins over an offset: pwrite(2), BUGS.
   const from = file.flags & O_APPEND ? inode.size : (offset ?? file.offset)
-  let done = 0
+  let bytes = memory
+  let at = 0
+  let length = 0
+  let parts = 0
   for (let i = 0; i < ranges.length; i += 2) {
-    const length = ranges[i + 1]!
-    if (length === 0) continue
-    const count = writeRange(context, content, memory, ranges[i]!, length, from + done, done > 0)
-    done += count
-    if (count < length) break
+    if (ranges[i + 1] === 0) continue
+    at = ranges[i]!
+    length += ranges[i + 1]!
+    parts++
   }
+  if (parts > 1) {
+    bytes = gathered(memory, ranges, length)
+    at = 0
+  }
+  const done = length === 0 ? 0 : writeBytes(context, content, bytes, at, length, from)
   if (done > 0) notifyWritten(file, written(context, inode))
   if (offset === undefined) file.offset = from + done
   return done
 }
 
-/** A later range that finds no space ends the call short instead of failing it. */
-function writeRange(
+/** The bytes of all ranges in one: a write that has to wait for a page must not have written an earlier range by then. */
+function gathered(memory: Uint8Array, ranges: readonly number[], length: number): Uint8Array {
+  const bytes = new Uint8Array(length)
+  let done = 0
+  for (let i = 0; i < ranges.length; i += 2) {
+    bytes.set(memory.subarray(ranges[i], ranges[i]! + ranges[i + 1]!), done)
+    done += ranges[i + 1]!
+  }
+  return bytes
+}
+
+/** Errors: EFBIG at the limit of file sizes; the content's. */
+function writeBytes(
   context: Context,
   content: FileInode | FileContent,
   memory: Uint8Array,
   at: number,
   length: number,
   offset: number,
-  later: boolean,
 ): number {
   const { fileSizeLimit } = context
   let room = length
   if (fileSizeLimit !== undefined && offset + length > fileSizeLimit) {
-    if (offset < fileSizeLimit) room = fileSizeLimit - offset
-    else if (later) return 0
-    else pastFileSize(context)
+    if (offset >= fileSizeLimit) pastFileSize(context)
+    room = fileSizeLimit - offset
   }
-  if (!later) return content.write!(memory, at, room, offset, context.attempt)
-  try {
-    return content.write!(memory, at, room, offset, context.attempt)
-  } catch (error) {
-    if (error instanceof ErrnoError && (error.code === 'ENOSPC' || error.code === 'EFBIG')) return 0
-    throw error
-  }
+  return content.write!(memory, at, room, offset, context.attempt)
 }
 
 /** RLIMIT_FSIZE of getrlimit(2). Errors: EFBIG, always. */

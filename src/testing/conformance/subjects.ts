@@ -47,10 +47,12 @@ export const tmpfs: Subject = {
 /** `/` is a directory of a tmpfs, seen through a mount that begins there. */
 export const bind: Subject = {
   name: 'a bind of a tmpfs',
-  abilities: new Set(ALL),
+  // What the limits leave is told for the whole filesystem, of which the bind shows a part.
+  abilities: new Set(ALL.filter((ability) => ability !== 'quota')),
   arena: (data = '') => new KernelArena(bindGround, data),
   differences: {
-    B017: 'the root of a bind is not the root of its filesystem, whose number is 1',
+    'B017 the root': 'the root of a bind is not the root of its filesystem, whose number is 1',
+    'B056 the root': 'a listing does not know of mounts: dot dot is the parent in the filesystem, as on Linux',
   },
 }
 

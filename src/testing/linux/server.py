@@ -90,12 +90,16 @@ def filesystem(at):
 
 def read(fd, lengths, offset=None):
     buffers = [bytearray(length) for length in lengths]
+    if offset is not None and offset < 0:  # preadv of Python takes -1 for "here"
+        return [0, os.pread(fd, 1, offset).hex()]
     count = os.readv(fd, buffers) if offset is None else os.preadv(fd, buffers, offset)
     return [count, b"".join(buffers)[:count].hex()]
 
 
 def write(fd, parts, offset=None):
     buffers = [bytes.fromhex(part) for part in parts]
+    if offset is not None and offset < 0:
+        return os.pwrite(fd, buffers[0], offset)
     return os.writev(fd, buffers) if offset is None else os.pwritev(fd, buffers, offset)
 
 
