@@ -14,6 +14,7 @@ import { Task } from '../kernel/task.ts'
 import { credentialsOf } from '../vfs/context.ts'
 import { releaseNamespace } from '../vfs/mount-tree.ts'
 import { Vfs } from '../vfs/vfs.ts'
+import { checkMountTree, liveCounts } from './check-mounts.ts'
 
 /** The task's number, the operation, its arguments. */
 export type Operation = readonly [task: number, name: string, ...args: (string | number | null)[]]
@@ -220,4 +221,45 @@ function parseLine(line: string): Line {
   const [id, parent, , root, path, options] = fields as [string, string, string, string, string, string]
   const source = fields[dash + 2]!
   return { id, parent, path, tags: fields.slice(6, dash), text: `${path} ${source}:${root} ${options}` }
+}
+
+/** A script that is written step by step, in a test: steps must succeed, or fail with what is said. */
+export class MountWorld extends MountScript {
+  /** Steps of the first task that must succeed. Errors: a plain Error with the step and its answer. */
+  ok(...steps: readonly (readonly [name: string, ...args: (string | number | null)[]])[]): void {
+    for (const step of steps) this.okAs(0, step)
+  }
+
+  okAs(task: number, ...steps: readonly (readonly [name: string, ...args: (string | number | null)[]])[]): void {
+    for (const [name, ...args] of steps) {
+      const answer = this.run([task, name, ...args])
+      if (answer !== 'ok') throw new Error(`${name} ${args.join(' ')}: ${answer}`)
+    }
+  }
+
+  /** What a step of the first task answers. */
+  try(name: string, ...args: (string | number | null)[]): unknown {
+    return this.run([0, name, ...args])
+  }
+
+  /** The mounts that a task sees: paths with what is mounted there and where it begins, and the tags of propagation. */
+  seen(task = 0): string[] {
+    return picture([this.tables[task]!]).map((line) =>
+      line
+        .slice(1)
+        .trim()
+        .replace(/ r[wo](,\S+)?(?= |$)/, ''),
+    )
+  }
+
+  /** Ends everything. Errors: a plain Error that says what is broken or left. */
+  end(): void {
+    const faults = checkMountTree(this.vfs)
+    this.release()
+    faults.push(...checkMountTree(this.vfs))
+    const { devices, ...rest } = liveCounts(this.vfs)
+    if (devices !== 1 || Object.values(rest).some((count) => count !== 0))
+      faults.push(JSON.stringify({ devices, ...rest }))
+    if (faults.length > 0) throw new Error(faults.join('\n'))
+  }
 }
