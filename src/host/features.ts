@@ -40,6 +40,9 @@ export interface PlatformOptions {
  * Errors: a plain Error whose message says why the wanted platform, or any, can't be had.
  */
 export function choosePlatform(features: Features, { offered, wanted }: PlatformOptions): BootReport {
+  if (wanted !== undefined && !PREFERENCE.includes(wanted)) {
+    throw new Error(`there is no platform "${wanted}"; there are ${PREFERENCE.join(', ')}`)
+  }
   const available: PlatformName[] = []
   const obstacles: string[] = []
   for (const platform of PREFERENCE) {
