@@ -56,8 +56,9 @@ export class Process {
   }
 
   /** All of its stdout as text. */
-  text(): Promise<string> {
-    return new Response(this.stdout).text()
+  async text(): Promise<string> {
+    // Not by a Response, which hides what the stream failed with.
+    return new TextDecoder().decode(await collected(this.stdout, 'stdout'))
   }
 }
 

@@ -82,6 +82,9 @@ describe('the platform', () => {
     const choose = () => choosePlatform({ ...able, jspi: false }, { offered: all, wanted: 'jspi' })
     expect(choose).toThrow(/^platform "jspi" can't be used: .*JavaScript Promise Integration/)
     expect(() => choosePlatform(able, { offered: [] })).toThrow(/no platform can be used/)
+    expect(() => choosePlatform(able, { offered: all, wanted: 'magic' as never })).toThrow(
+      'there is no platform "magic"; there are worker, jspi, inline',
+    )
   })
 
   test('is chosen by what the global object has', () => {

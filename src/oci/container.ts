@@ -158,9 +158,13 @@ export class Container {
     return process
   }
 
-  /** A working directory that is missing is made, as runc does. Errors: ENOTDIR, EROFS. */
+  /** A working directory that is missing is made, as runc does. Errors: EROFS, ENOTDIR on the way; of what is there, chdir tells. */
   async #requireCwd(cwd: string): Promise<void> {
-    await this.files.mkdir(cwd, 0o755, true)
+    try {
+      await this.files.mkdir(cwd, 0o755, true)
+    } catch (error) {
+      if (!(error instanceof ErrnoError && error.code === 'EEXIST')) throw error
+    }
   }
 
   /** Names of the directories at the root. */

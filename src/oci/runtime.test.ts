@@ -249,6 +249,16 @@ describe('a process', () => {
     expect((await files.stat('/made/for/it')).mode & 0o170000).toBe(0o040000)
   })
 
+  test('is ENOTDIR where its working directory is a file, or lies below one', async () => {
+    world.runtime.provide('bin', treeOf({ 'hello.wasm': await guest('hello') }))
+    await create({ mounts: [{ destination: '/bin', type: 'bind', source: 'bin' }] })
+    await world.start('a')
+    for (const cwd of ['/bin/hello.wasm', '/bin/hello.wasm/below']) {
+      const error = await failure(world.exec('a', { args: ['/bin/hello.wasm'], cwd }))
+      expect(error).toMatchObject({ code: 'ENOTDIR', path: cwd })
+    }
+  })
+
   test('C091 is refused on a noexec mount, where it is a directory, and where it is no program', async () => {
     const mounts = [{ destination: '/x', type: 'tmpfs', options: ['noexec'] }]
     const { files } = await create({ mounts })

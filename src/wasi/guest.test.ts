@@ -148,4 +148,9 @@ describe('a module that cannot be a guest is refused before it runs, with a reas
     expect(error.message).toMatch(message)
     expect(error.cause).toBe(cause)
   })
+
+  test('a component is known by what Firefox says of it, too', () => {
+    const said = 'wasm validation error: at offset 8: binary version 0x1000d does not match expected version 0x1'
+    expect(compileError(new WebAssembly.CompileError(said), '/bin/x').message).toMatch(/WASI preview2 component/)
+  })
 })

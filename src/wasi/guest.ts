@@ -131,7 +131,8 @@ function endOf(error: unknown): { exitCode: number; signal?: number } | { trap: 
 /** What to tell a person whose file did not compile. `cause` is what WebAssembly.compile threw. */
 export function compileError(cause: unknown, path: string): GuestError {
   const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/^WebAssembly\.\w+\(\):\s*/, '')
-  const component = /version 0d 00 01 00|expected version.*found 0d/i.test(reason)
+  // As V8 and as SpiderMonkey say it.
+  const component = /version 0d 00 01 00|expected version.*found 0d|version 0x1000d/i.test(reason)
   const advice = component
     ? 'it is a WASI preview2 component; runtab runs preview1 modules (target wasm32-wasip1)'
     : `it is not a WebAssembly module that this browser can run (${reason})`
