@@ -49,6 +49,8 @@ export interface TaskOptions {
   readonly credentials: Credentials
   readonly root: VirtualDentry
   readonly cwd?: VirtualDentry
+  /** That of the root if left out. */
+  readonly namespace?: MountNamespace | undefined
   readonly umask?: number
   /** Paths must stay below the directory they start from: so for guests, not for the host. */
   readonly confined?: boolean
@@ -82,7 +84,7 @@ export class Task implements Syscalls, Context, TaskPlaces {
     this.#root.mount.hold()
     this.#cwd = options.cwd ?? options.root
     this.#cwd.mount.hold()
-    this.#namespace = options.root.mount.namespace
+    this.#namespace = options.namespace ?? options.root.mount.namespace
     if (this.#namespace) this.#namespace.refs++
     this.#cwd.dentry.users++
     this.umask = options.umask ?? 0o022
