@@ -1,6 +1,6 @@
 /** Runs specs on a subject, with the test runner that the caller hands over. */
 
-import type { Superblock } from '../../vfs/mount.ts'
+import type { FilesystemType } from '../../vfs/filesystem.ts'
 import type { Vfs } from '../../vfs/vfs.ts'
 import { specs } from './all.ts'
 import { ground, KernelArena } from './arenas.ts'
@@ -47,16 +47,20 @@ function trialIn(arena: Arena): Trial {
 
 /** A test for each spec that the subject can run. Where a difference is listed, the test is that it is still there. */
 export function conforms(subject: Subject, runner: Runner, list: readonly Spec[] = specs): void {
-  const { abilities, differences = {}, omitted = {} } = subject
+  const { differences = {} } = subject
   runner.describe(`conformance of ${subject.name}`, () => {
     for (const each of list) {
-      if (!each.needs.every((ability) => abilities.has(ability)) || reasonOf(omitted, each.name)) continue
+      if (!canRun(subject, each)) continue
       const reason = reasonOf(differences, each.name)
       if (reason === undefined) runner.test(each.name, () => runSpec(subject, each))
       else runner.test(`differs (${reason}): ${each.name}`, () => requireDifference(subject, each))
     }
   })
 }
+
+/** Whether the subject has what the spec needs, and does not leave it out. */
+export const canRun = ({ abilities, omitted = {} }: Subject, { needs, name }: Spec): boolean =>
+  needs.every((ability) => abilities.has(ability)) && reasonOf(omitted, name) === undefined
 
 const reasonOf = (table: Readonly<Record<string, string>>, name: string): string | undefined =>
   Object.entries(table).find(([start]) => name.startsWith(start))?.[1]
@@ -70,20 +74,24 @@ function requireDifference(subject: Subject, each: Spec): void {
   throw new Error('it holds now: take it from the list of differences')
 }
 
-/** A subject of one's own filesystem type, which becomes the root of a Vfs. Left out, `abilities` are all that a tmpfs-like type has. */
-export function subjectOf(
-  name: string,
-  mount: (vfs: Vfs) => Superblock,
-  options: Pick<Subject, 'differences' | 'omitted'> & { readonly abilities?: readonly Ability[] } = {},
-): Subject {
-  const {
-    abilities = ['root', 'users', 'mounts', 'calls', 'nodes', 'times', 'renumber', 'execute', 'own-way'],
-    ...rest
-  } = options
-  return {
-    name,
-    abilities: new Set(abilities),
-    arena: () => new KernelArena((vfs) => ground(vfs, mount(vfs)), ''),
-    ...rest,
-  }
+export interface SubjectOptions extends Pick<Subject, 'differences' | 'omitted'> {
+  readonly abilities?: readonly Ability[]
+  /** Options of the mount. */
+  readonly data?: string
+  /** What the type wants and no text can say: `MountRequest.internal`. Called for each arena. */
+  readonly internal?: () => unknown
 }
+
+/** A subject of one's own filesystem type: a new, empty one is the root of each arena. It should be of mode 755 and root's. */
+export function subjectOf(name: string, type: FilesystemType, options: SubjectOptions = {}): Subject {
+  const { abilities = USUAL, data, internal, ...rest } = options
+  const mount = (vfs: Vfs) => {
+    if (!vfs.types.lookup(type.name)) vfs.types.register(type)
+    return ground(vfs, vfs.newFilesystem({ type: type.name, data: data ?? '', internal: internal?.() }))
+  }
+  return { name, abilities: new Set(abilities), arena: () => new KernelArena(mount, ''), ...rest }
+}
+
+const USUAL: readonly Ability[] = [
+  ...(['root', 'users', 'mounts', 'calls', 'nodes', 'times', 'renumber', 'execute', 'own-way'] as const),
+]
