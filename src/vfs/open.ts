@@ -117,6 +117,10 @@ export function createFile(walk: PathWalk, kind: NewInode['kind'], mode: number,
   const dir = dentry.inode as DirectoryInode
   requireCreate(walk)
   if (!dir.create) throw new ErrnoError('EPERM', walk.path)
+  if (kind === 'directory') {
+    const { linkMax } = walk.mount.superblock.filesystem
+    if (linkMax !== undefined && dir.nlink >= linkMax) throw new ErrnoError('EMLINK', walk.path)
+  }
   const now = context.clock.coarse()
   const inherited = inherit(dir, kind, mode, context.umask ?? 0)
   const what = { ...newInode(context, dir, kind, inherited.mode, now), ...more }

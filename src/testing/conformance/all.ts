@@ -2,6 +2,7 @@
 
 import { data } from './data.ts'
 import { directories } from './directories.ts'
+import { mounts } from './mounts.ts'
 import { names } from './names.ts'
 import { opening } from './open.ts'
 import { paths } from './paths.ts'
@@ -14,6 +15,6 @@ import { times } from './times.ts'
 import { unlinking } from './unlink.ts'
 
 export const specs: readonly Spec[] = [
-  ...[...paths, ...names, ...opening, ...renaming, ...unlinking, ...attributes],
+  ...[...paths, ...names, ...opening, ...renaming, ...unlinking, ...attributes, ...mounts],
   ...[...data, ...permissions, ...times, ...directories, ...quota],
 ]

@@ -9,10 +9,12 @@ import { DeviceRegistry } from '../../devices/device-registry.ts'
 import { overlayType } from '../../fs/overlay/overlay.ts'
 import { tmpfsType } from '../../fs/tmpfs/tmpfs.ts'
 import { HostCalls } from '../../kernel/host-calls.ts'
+import { MountCalls } from '../../kernel/mount-calls.ts'
 import { Task } from '../../kernel/task.ts'
 import { credentialsOf } from '../../vfs/context.ts'
 import type { Filesystem } from '../../vfs/inode.ts'
 import { type Mount, type MountNamespace, type Superblock, topmost, type VirtualDentry } from '../../vfs/mount.ts'
+import { unmount } from '../../vfs/mount-operations.ts'
 import { releaseNamespace } from '../../vfs/mount-tree.ts'
 import { requireExecutable } from '../../vfs/open.ts'
 import { resolve } from '../../vfs/path-walk.ts'
@@ -77,6 +79,7 @@ export class KernelArena implements Arena {
       },
       bind: (from, path) => attach(vfs.bind(place(from), { recursive: false }), place(path)),
       remount: (path, options) => place(path).mount.setFlags(options),
+      unmount: (path, { lazily = false } = {}) => unmount(place(path).mount, { lazy: lazily }),
     }
   }
 
@@ -105,6 +108,7 @@ export class KernelArena implements Arena {
     const task = this.#start(credentials)
     const own: Partial<SpecTask> = {
       mknodat: (dirfd, path, kind, mode, rdev) => this.#call(task, () => task.mknodat(dirfd, path, kind, mode, rdev)),
+      chroot: (path) => this.#call(task, () => new MountCalls(this.#vfs, task).chroot(path)),
       umask(mask) {
         task.umask = mask
       },

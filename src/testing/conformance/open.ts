@@ -293,7 +293,7 @@ export const opening: readonly Spec[] = [
     },
     { needs: ['calls'] },
   ),
-  spec('A130 A184 A163 nothing is made in a directory that was removed', (root) => {
+  spec('A130 A184 A163 A086 nothing is made in a directory that was removed', (root) => {
     root.mkdir('d')
     root.file('f')
     const { sys } = root

@@ -60,6 +60,7 @@ export interface FilesystemStat {
 export interface SpecTask extends Syscalls {
   truncate(path: string, size: number): void
   chdir(path: string): void
+  chroot(path: string): void
   /** `rdev` is as in Stat. */
   mknodat(dirfd: number, path: string, kind: FileKind, mode: number, rdev: number): void
   umask(mask: number): void
@@ -85,6 +86,8 @@ export interface Mounts {
   bind(from: string, at: string): void
   /** The mount's own options, those left out being off. */
   remount(at: string, options: MountOptions): void
+  /** Takes the top mount at a place away; `lazily` also while it is in use. */
+  unmount(at: string, options?: { readonly lazily?: boolean }): void
 }
 
 /** Where one spec runs: an empty filesystem, on which the working directories of all its tasks are. */

@@ -15,7 +15,7 @@ import {
   X_OK,
 } from '../../abi/linux.ts'
 import { given } from './paths.ts'
-import { cases, equal, fails, holds, type Spec, spec } from './spec.ts'
+import { cases, equal, fails, type Spec, spec } from './spec.ts'
 import type { User } from './user.ts'
 
 const ST_RDONLY = 1
@@ -345,45 +345,6 @@ export const attributes: readonly Spec[] = [
       mounts.remount('/m', { readonly: true })
       equal(root.sys.statfs('m').flags & MOUNT_FLAGS, ST_RDONLY)
       equal(root.sys.statfs('m/..').flags & MOUNT_FLAGS, 0)
-    },
-    { needs: ['mounts', 'calls'] },
-  ),
-  spec(
-    'A057 A056 A053 A055 B056 mounts are stepped into and out of',
-    (root, { mounts }) => {
-      for (const path of ['a', 'a/m', 'a/other', 'b']) root.mkdir(path)
-      root.file('a/m/covered')
-      mounts.bind('/a', '/b')
-      mounts.tmpfs('/a/m')
-      root.file('a/m/one')
-      equal([root.list('a/m'), root.list('b/m')], [['one'], ['covered']])
-      mounts.tmpfs('/a/m')
-      root.file('a/m/two')
-      equal(root.list('a/m'), ['two'])
-      equal(root.stat('a/m/..').ino, root.stat('a').ino)
-      equal(root.stat('a/m/../other').ino, root.stat('a/other').ino)
-      equal(root.stat('a/m/../m/two').size, 4)
-      equal(root.stat('b/m/..').ino, root.stat('b').ino)
-      equal(root.stat('b/..').ino, root.stat('.').ino)
-      holds(root.stat('a/m').dev !== root.stat('a').dev, 'another device')
-      root.with('a/m', O_RDONLY, (fd) => {
-        equal(root.sys.fstatat(fd, '..', 0).ino, root.stat('a').ino)
-        equal(root.entries(fd).find(({ name }) => name === '..')?.ino, root.stat('a/m').ino)
-      })
-    },
-    { needs: ['mounts', 'calls'] },
-  ),
-  spec(
-    'A055 A053 dot dot comes to what is mounted on the parent',
-    (root, { mounts }) => {
-      root.mkdir('p')
-      root.mkdir('p/d')
-      root.with('p/d', O_RDONLY, (fd) => {
-        mounts.tmpfs('/p')
-        root.file('p/over')
-        equal(root.sys.fstatat(fd, '../over', 0).size, 4)
-        fails('ENOENT', () => root.stat('p/d'))
-      })
     },
     { needs: ['mounts', 'calls'] },
   ),

@@ -113,6 +113,20 @@ export const unlinking: readonly Spec[] = [
       fails('ENOENT', () => root.sys.unlinkat(fd, 'x', 0))
     })
   }),
+  spec('A040 dot dot of removed directories leads up through all of them', (root) => {
+    root.mkdir('p')
+    root.mkdir('p/q')
+    root.mkdir('p/q/d')
+    const [p, q] = [root.stat('p').ino, root.stat('p/q').ino]
+    root.with('p/q/d', O_RDONLY | O_DIRECTORY, (fd) => {
+      root.rmdir('p/q/d')
+      root.rmdir('p/q')
+      equal([root.sys.fstatat(fd, '..', 0).ino, root.sys.fstatat(fd, '../..', 0).ino], [q, p])
+      root.rmdir('p')
+      equal([root.sys.fstatat(fd, '../..', 0).ino, root.sys.fstatat(fd, '..', 0).nlink], [p, 0])
+      equal(root.sys.fstatat(fd, '../../..', 0).ino, root.stat('.').ino)
+    })
+  }),
   spec(
     'A184 a removed directory cannot be listed',
     (root) => {

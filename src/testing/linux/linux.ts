@@ -82,6 +82,7 @@ class Server {
 }
 
 const MS_BIND = 4096
+const MNT_DETACH = 2
 const MS_REMOUNT = 32
 const MS_RELATIME = 1 << 21
 const FLAGS: readonly (readonly [keyof MountOptions, number])[] = [
@@ -110,6 +111,7 @@ class LinuxArena implements Arena {
         for (const [name, bit] of FLAGS) if (options[name]) flags |= bit
         mount('', at, '', flags, '')
       },
+      unmount: (at, { lazily } = {}) => server.ask(0, 'umount', at, lazily ? MNT_DETACH : 0),
     }
   }
 
@@ -252,6 +254,9 @@ class LinuxTask implements SpecTask {
   }
   chdir(path: string): void {
     this.#ask('chdir', path)
+  }
+  chroot(path: string): void {
+    this.#ask('chroot', path)
   }
   umask(mask: number): void {
     this.#ask('umask', mask)

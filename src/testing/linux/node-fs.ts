@@ -179,6 +179,7 @@ export class NodeFsSyscalls implements SpecTask {
   poll = (): readonly number[] => no('poll')
   truncate = (): void => no('truncate: node opens the file for it')
   chdir = (): void => no('chdir: it is the process')
+  chroot = (): void => no('chroot')
   mknodat = (): void => no('mknod')
   statfs = (): FilesystemStat => no('statfs, its flags')
   execute = (): void => no('execve')

@@ -167,10 +167,12 @@ CALLS = {
     "setfl": lambda fd, flags: call("fcntl", fd, 4, flags),
     "dup3": lambda old, new: call("dup3", old, new, 0),
     "chdir": lambda at: call("chdir", path(at)),
+    "chroot": os.chroot,
     "getcwd": lambda: os.getcwd(),
     "umask": os.umask,
     "statfs": filesystem,
     "execute": execute,
+    "umount": lambda at, flags: call("umount2", path(at), flags),
     "mount": lambda source, at, kind, flags, data: call(
         "mount", path(source), path(at), path(kind), ctypes.c_ulong(flags), path(data)
     ),
