@@ -4,12 +4,14 @@
  * A page is memory, or comes from the file's base (a lower layer's file that was copied up, read in place until it is
  * written to), or is a hole and reads as zeros. Space is counted in blocks of 4 KiB, as Linux's tmpfs counts its pages.
  *
- * Invariants: bytes of a page beyond the file's size are zero. A block's bit in `present` is set if and only if the
+ * Invariants: a page's bytes count up to its `end`, which is not beyond the file's size; behind it the page reads as zeros,
+ * whatever its memory holds. A block's bit in `present` is set if and only if the
  * block is charged. A page under the base's size that is not in memory reads from the base.
  */
 
 import { ErrnoError } from '../abi/errno.ts'
 import type { PageSource } from './inode.ts'
+import type { PagePool } from './page-pool.ts'
 import type { Attempt } from './waiting.ts'
 
 export const PAGE_SIZE = 65_536
@@ -17,19 +19,22 @@ export const BLOCK_SIZE = 4096
 const BLOCKS_PER_PAGE = PAGE_SIZE / BLOCK_SIZE
 const ALL_BLOCKS = 0xffff
 
-/** Who grants space. Counts are blocks of 4 KiB. */
+/** Who grants space, and where its memory comes from. Counts are blocks of 4 KiB. */
 export interface BlockQuota {
+  readonly pool: PagePool
   /** Takes all of it, or nothing and says false. */
   take(blocks: number): boolean
   give(blocks: number): void
 }
 
 class Page {
-  /** From the page's start; shorter than the page where the rest is zeros. */
   bytes: Uint8Array
+  /** How many of the bytes count. */
+  end: number
   present: number
   constructor(bytes: Uint8Array, present: number) {
     this.bytes = bytes
+    this.end = bytes.length
     this.present = present
   }
 
@@ -37,12 +42,34 @@ class Page {
    * Makes room for `end` bytes. The first page of a file grows by doubling from what it was first given, so that small
    * files stay small and many small appends linear; behind a first page of 64 KiB a new one is unlikely to stay short.
    */
-  reserve(end: number, isFirst: boolean): void {
+  reserve(end: number, isFirst: boolean, pool: PagePool): void {
     const old = this.bytes
     if (end <= old.length) return
     const grown = isFirst ? (old.length === 0 ? end : Math.max(end, old.length * 2, 256)) : PAGE_SIZE
-    this.bytes = new Uint8Array(Math.min(PAGE_SIZE, (grown + 15) & ~15))
-    this.bytes.set(old)
+    const length = Math.min(PAGE_SIZE, (grown + 15) & ~15)
+    this.bytes = length === PAGE_SIZE ? pool.take() : new Uint8Array(length)
+    if (this.end > 0) this.bytes.set(old.subarray(0, this.end))
+  }
+
+  /** Writes `count` bytes at `from`, for which there is room. */
+  write(memory: Uint8Array, at: number, from: number, count: number): void {
+    if (from > this.end) this.bytes.fill(0, this.end, from)
+    copyBytes(memory, at, this.bytes, from, count)
+    if (from + count > this.end) this.end = from + count
+  }
+
+  /** Makes [from, to) zeros. */
+  clear(from: number, to: number, pool: PagePool): void {
+    if (to < this.end) {
+      this.bytes.fill(0, from, to)
+      return
+    }
+    if (from >= this.end) return
+    this.end = from
+    if (from >= this.bytes.length >> 1) return
+    const old = this.bytes
+    this.bytes = old.slice(0, from)
+    pool.give(old)
   }
 }
 
@@ -89,7 +116,7 @@ export class PagedData {
       const count = Math.min(PAGE_SIZE - from, total - done)
       const page = index === 0 ? this.#first : this.#others?.get(index)
       if (page !== undefined) {
-        const held = Math.min(count, page.bytes.length - from)
+        const held = Math.min(count, page.end - from)
         if (held > 0) copyBytes(page.bytes, from, memory, at + done, held)
         if (held < count) memory.fill(0, at + done + Math.max(held, 0), at + done + count)
       } else this.#readBase(memory, at + done, count, position, attempt)
@@ -128,8 +155,8 @@ export class PagedData {
         }
         count = Math.min(count, granted - from)
       }
-      page.reserve(from + count, index === 0)
-      copyBytes(memory, at + done, page.bytes, from, count)
+      page.reserve(from + count, index === 0, this.#quota.pool)
+      page.write(memory, at + done, from, count)
       done += count
       if (position + count > this.size) this.size = position + count
       if (count < PAGE_SIZE - from && done < length) break
@@ -261,11 +288,10 @@ export class PagedData {
     if (page.present === 0 && base >= this.#baseSize) {
       if (index === 0) this.#first = undefined
       else this.#others?.delete(index)
+      this.#quota.pool.give(page.bytes)
       return
     }
-    const { length } = page.bytes
-    if (to >= length && from < length >> 1) page.bytes = page.bytes.slice(0, from)
-    else page.bytes.fill(0, from, to)
+    page.clear(from, to, this.#quota.pool)
   }
 
   /** Charges every block of [start, end), or none: fallocate(2). Does not change the size. Errors: ENOSPC. */
@@ -337,6 +363,8 @@ export class PagedData {
   /** Gives everything back; the data is gone. */
   clear(): void {
     this.#give(this.#blocks)
+    if (this.#first) this.#quota.pool.give(this.#first.bytes)
+    if (this.#others) for (const { bytes } of this.#others.values()) this.#quota.pool.give(bytes)
     this.#first = undefined
     this.#others = undefined
     this.#base = undefined

@@ -8,6 +8,7 @@
 import { ErrnoError } from '../../abi/errno.ts'
 import type { FilesystemType, MountRequest } from '../../vfs/filesystem.ts'
 import type { Filesystem, FilesystemUsage, Inode, NewInode } from '../../vfs/inode.ts'
+import { PagePool } from '../../vfs/page-pool.ts'
 import { BLOCK_SIZE, type BlockQuota } from '../../vfs/pages.ts'
 import { makeTmpfsInode, type TmpfsNode } from './inodes.ts'
 import { formatTmpfsOptions, parseTmpfsOptions, type TmpfsOptions } from './options.ts'
@@ -36,6 +37,7 @@ export class Tmpfs implements Filesystem, BlockQuota {
   readonly type: string
   readonly dev: number
   readonly readonly = false
+  readonly pool = new PagePool()
   readonly root: Inode
   readonly options: string
   readonly nameMax: number
