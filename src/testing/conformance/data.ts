@@ -84,7 +84,7 @@ export const data: readonly Spec[] = [
     { given, needs: ['calls'] },
   ),
   spec(
-    'A305 B042 A302 what a FIFO refuses',
+    'A305 B042 A302 A224 what a FIFO refuses',
     (root) => {
       root.mknod('fifo', 'fifo')
       root.with('fifo', O_RDWR, (fd) => {

@@ -211,7 +211,7 @@ export const directories: readonly Spec[] = [
     needs: ['tmpfs', 'root'],
   }),
   spec(
-    'A050 A355 listing takes read permission, looking up search permission',
+    'A050 A354 listing takes read permission, looking up search permission',
     (root, { user }) => {
       root.mkdir('read', 0o744)
       root.mkdir('search', 0o711)

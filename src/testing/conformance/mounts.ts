@@ -1,6 +1,6 @@
 /** What a walk meets where something is mounted: path_resolution(7). */
 
-import { O_RDONLY } from '../../abi/linux.ts'
+import { O_RDONLY, O_RDWR, O_WRONLY } from '../../abi/linux.ts'
 import { equal, fails, holds, type Spec, spec } from './spec.ts'
 
 export const mounts: readonly Spec[] = [
@@ -99,5 +99,24 @@ export const mounts: readonly Spec[] = [
       equal(root.text('f'), 'below')
     },
     { needs: ['mounts'] },
+  ),
+  spec(
+    'A032 A033 A259 files open for writing keep a mount writable, FIFOs do not and are opened on any mount',
+    (root, { mounts }) => {
+      root.mkdir('m')
+      mounts.tmpfs('/m')
+      root.file('m/f')
+      root.mknod('m/fifo', 'fifo')
+      const [file, fifo, reader] = [root.open('m/f', O_WRONLY), root.open('m/fifo', O_RDWR), root.open('m/f')]
+      fails('EBUSY', () => mounts.remount('/m', { readonly: true }))
+      root.close(file)
+      mounts.remount('/m', { readonly: true })
+      fails('EROFS', () => root.touch('m/f', O_WRONLY))
+      root.touch('m/fifo', O_RDWR)
+      for (const fd of [fifo, reader]) root.close(fd)
+      mounts.remount('/m', {})
+      root.touch('m/f', O_WRONLY)
+    },
+    { needs: ['mounts', 'nodes', 'calls'] },
   ),
 ]

@@ -122,7 +122,7 @@ export const permissions: readonly Spec[] = [
     { needs: ['users'] },
   ),
   spec(
-    'A196 A197 CAP_CHOWN gives files away',
+    'A196 CAP_CHOWN gives files away',
     (root, { user }) => {
       root.file('f')
       const u = user(able(CAP_CHOWN))
