@@ -32,7 +32,7 @@ import { CTIME, type DirectoryInode, type Inode, MTIME, type NewInode } from './
 import { truncateFile } from './io.ts'
 import { VirtualDentry } from './mount.ts'
 import { PathWalk } from './path-walk.ts'
-import { inGroup, isOwner, mayAccess, requireAccess } from './permissions.ts'
+import { isOwner, keepsSetgid, mayAccess, requireAccess } from './permissions.ts'
 import { notify, notifyCreated } from './watches.ts'
 
 const KNOWN_FLAGS =
@@ -51,6 +51,7 @@ const KNOWN_FLAGS =
   O_PATH |
   O_TMPFILE
 const TMPFILE_BIT = O_TMPFILE & ~O_DIRECTORY
+const SETGID_RUN = S_ISGID | 0o010
 
 /**
  * Opens the file that a path denotes, creating it if asked. `mode` is that of a created file, before the umask.
@@ -122,7 +123,7 @@ export function createFile(walk: PathWalk, kind: NewInode['kind'], mode: number,
     if (linkMax !== undefined && dir.nlink >= linkMax) throw new ErrnoError('EMLINK', walk.path)
   }
   const now = context.clock.coarse()
-  const inherited = inherit(dir, kind, mode, context.umask ?? 0)
+  const inherited = inherit(dir, kind, withinGroup(context, dir, kind, mode), context.umask ?? 0)
   const what = { ...newInode(context, dir, kind, inherited.mode, now), ...more }
   const inode = dir.create(walk.name, what, context.attempt)
   bequeath(inode, inherited)
@@ -140,14 +141,21 @@ export function requireCreate(walk: PathWalk): void {
   requireAccess(context.credentials, dentry.inode, W_OK | X_OK)
 }
 
-/** A new inode's owner and mode: in a setgid directory it takes the directory's group, a directory the bit as well. */
+/** A new inode's owner: in a setgid directory it takes the directory's group, a directory the bit as well. */
 function newInode(context: Context, dir: Inode, kind: NewInode['kind'], mode: number, now: bigint): NewInode {
   const { uid, gid } = context.credentials
   if ((dir.mode & S_ISGID) === 0) return { kind, mode: mode & 0o7777, uid, gid, now }
-  let bits = mode & 0o7777
-  if (kind === 'directory') bits |= S_ISGID
-  else if (bits & S_ISGID && bits & 0o010 && !inGroup(context.credentials, dir.gid) && uid !== 0) bits &= ~S_ISGID
-  return { kind, mode: bits, uid, gid: dir.gid, now }
+  const bits = kind === 'directory' ? mode | S_ISGID : mode
+  return { kind, mode: bits & 0o7777, uid, gid: dir.gid, now }
+}
+
+/**
+ * The mode that may be asked for: a stranger to a setgid directory's group makes nothing set-group-id for it. Linux looks at the
+ * group's execute bit before the umask takes it away (mode_strip_sgid).
+ */
+function withinGroup(context: Context, dir: Inode, kind: NewInode['kind'], mode: number): number {
+  const strips = (dir.mode & S_ISGID) !== 0 && kind !== 'directory' && (mode & SETGID_RUN) === SETGID_RUN
+  return strips && !keepsSetgid(context.credentials, dir) ? mode & ~S_ISGID : mode
 }
 
 function openUnnamed(
@@ -164,7 +172,7 @@ function openUnnamed(
   if (walk.mount.readonly) throw new ErrnoError('EROFS', path)
   requireAccess(context.credentials, inode, W_OK | X_OK)
   if (!inode.createUnnamed) throw new ErrnoError('EOPNOTSUPP', path)
-  const inherited = inherit(inode, 'file', mode, context.umask ?? 0)
+  const inherited = inherit(inode, 'file', withinGroup(context, inode, 'file', mode), context.umask ?? 0)
   const what = newInode(context, inode, 'file', inherited.mode, context.clock.coarse())
   const made = inode.createUnnamed(what, context.attempt)
   bequeath(made, inherited)

@@ -100,5 +100,6 @@ export function withoutSetId(who: Credentials, inode: InodeAttributes): number {
   return inode.mode & 0o010 || !keepsSetgid(who, inode) ? kept & ~S_ISGID : kept
 }
 
-const keepsSetgid = (who: Credentials, { gid }: InodeAttributes) =>
+/** Whether these credentials may make a file of the inode's group set-group-id. */
+export const keepsSetgid = (who: Credentials, { gid }: InodeAttributes): boolean =>
   inGroup(who, gid) || (who.capabilities & CAP_FSETID) !== 0

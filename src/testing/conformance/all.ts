@@ -2,6 +2,7 @@
 
 import { data } from './data.ts'
 import { directories } from './directories.ts'
+import { fuzzed } from './fuzzed.ts'
 import { mounts } from './mounts.ts'
 import { names } from './names.ts'
 import { opening } from './open.ts'
@@ -16,5 +17,5 @@ import { unlinking } from './unlink.ts'
 
 export const specs: readonly Spec[] = [
   ...[...paths, ...names, ...opening, ...renaming, ...unlinking, ...attributes, ...mounts],
-  ...[...data, ...permissions, ...times, ...directories, ...quota],
+  ...[...data, ...permissions, ...times, ...directories, ...quota, ...fuzzed],
 ]

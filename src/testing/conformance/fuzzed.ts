@@ -1,0 +1,22 @@
+/** What random sequences, run on Linux and on ours side by side (e2e/fuzz), have found: each divergence, as a spec. */
+
+import { O_CREAT, O_RDONLY } from '../../abi/linux.ts'
+import { equal, type Spec, spec } from './spec.ts'
+
+export const fuzzed: readonly Spec[] = [
+  spec(
+    'A362 who is not of a setgid directory’s group makes no set-group-id program there, though the umask takes its x bit',
+    (root, { user }) => {
+      root.mkdir('d')
+      root.chown('d', 0, 50)
+      root.chmod('d', 0o2777)
+      const stranger = user({ uid: 1000, gid: 1000 })
+      stranger.sys.umask(0o077)
+      stranger.touch('d/program', O_RDONLY | O_CREAT, 0o2755)
+      equal(root.mode('d/program'), 0o700)
+      stranger.touch('d/data', O_RDONLY | O_CREAT, 0o2745)
+      equal(root.mode('d/data'), 0o2700, 'without an x bit for the group it is no program')
+    },
+    { needs: ['users', 'calls'] },
+  ),
+]
