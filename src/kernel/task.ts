@@ -327,9 +327,9 @@ export class Task implements Syscalls, Context, TaskPlaces {
 
   faccessat(dirfd: number, path: string, mode: number, flags: number): void {
     if (flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) throw new ErrnoError('EINVAL', path)
+    if (mode & ~(R_OK | W_OK | X_OK)) throw new ErrnoError('EINVAL', path)
     checkAccess(this, this.#find(dirfd, path, flags), mode, (flags & AT_EACCESS) !== 0)
   }
-    if (mode & ~(R_OK | W_OK | X_OK)) throw new ErrnoError('EINVAL', path)
 
   getfl(fd: number): number {
     return this.descriptors.get(fd).flags
