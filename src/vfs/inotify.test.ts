@@ -29,7 +29,8 @@ import { MAX_QUEUED } from './inotify.ts'
 const { IN_ALL_EVENTS: ALL, LOCK_EX } = linux
 const NAMES = ['ACCESS', 'MODIFY', 'ATTRIB', 'CLOSE_WRITE', 'CLOSE_NOWRITE', 'OPEN', 'MOVED_FROM', 'MOVED_TO']
 NAMES.push('CREATE', 'DELETE', 'DELETE_SELF', 'MOVE_SELF', 'UNMOUNT', 'Q_OVERFLOW', 'IGNORED', 'ISDIR')
-const BITS = NAMES.map((name) => [name, linux[`IN_${name}` as keyof typeof linux]] as const)
+const constants: Record<string, number | bigint> = { ...linux }
+const BITS = NAMES.map((name) => [name, Number(constants[`IN_${name}`])] as const)
 
 let world: World
 let task: ReturnType<World['process']>['task']

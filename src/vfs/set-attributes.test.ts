@@ -145,15 +145,15 @@ describe('chmod and chown', () => {
     inWorld({}, (root) => {
       root.write('/f')
       root.mkdir('/d')
-      const after = (path: string, mode: number, uid: number, gid: number) => {
+      const modeAfter = (path: string, mode: number, uid: number, gid: number) => {
         root.chmod(path, mode)
         root.chown(path, uid, gid)
         return root.mode(path)
       }
-      expect(after('/f', 0o6755, 1, 1)).toBe(0o755)
-      expect(after('/f', 0o6745, 2, -1)).toBe(0o2745)
-      expect(after('/f', 0o6755, -1, -1)).toBe(0o755)
-      expect(after('/d', 0o6755, 1, 1)).toBe(0o6755)
+      expect(modeAfter('/f', 0o6755, 1, 1)).toBe(0o755)
+      expect(modeAfter('/f', 0o6745, 2, -1)).toBe(0o2745)
+      expect(modeAfter('/f', 0o6755, -1, -1)).toBe(0o755)
+      expect(modeAfter('/d', 0o6755, 1, 1)).toBe(0o6755)
     }))
 
   test('A198 what is no id is EINVAL', () =>
