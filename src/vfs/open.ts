@@ -133,11 +133,11 @@ export function createFile(walk: PathWalk, kind: NewInode['kind'], mode: number,
   return made
 }
 
-/** Errors, in Linux's order: EROFS, ENOENT for a removed directory, EACCES. */
+/** Errors, in Linux's order (measured on 6.18): ENOENT for a removed directory, EROFS, EACCES. */
 export function requireCreate(walk: PathWalk): void {
   const { context, dentry } = walk
-  if (walk.mount.readonly) throw new ErrnoError('EROFS', walk.path)
   if (dentry.dead) throw new ErrnoError('ENOENT', walk.path)
+  if (walk.mount.readonly) throw new ErrnoError('EROFS', walk.path)
   requireAccess(context.credentials, dentry.inode, W_OK | X_OK)
 }
 
