@@ -157,8 +157,8 @@ export class KernelArena implements Arena {
     return watched === undefined ? '' : pictureOf(watched, this.#tasks)
   }
 
-  tick(): void {
-    this.#clock.now += 4n * MILLISECOND
+  tick(milliseconds = 4): void {
+    this.#clock.now += BigInt(milliseconds) * MILLISECOND
   }
 
   end(): void {

@@ -41,7 +41,7 @@ function trialIn(arena: Arena): Trial {
       if (!arena.mounts) throw new Error('this subject has no mounts: the spec must say that it needs them')
       return arena.mounts
     },
-    tick: () => arena.tick(),
+    tick: (milliseconds) => arena.tick(milliseconds),
   }
 }
 

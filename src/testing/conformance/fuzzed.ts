@@ -1,7 +1,7 @@
 /** What random sequences, run on Linux and on ours side by side (e2e/fuzz), have found: each divergence, as a spec. */
 
 import { O_CREAT, O_RDONLY } from '../../abi/linux.ts'
-import { equal, type Spec, spec } from './spec.ts'
+import { equal, fails, type Spec, spec } from './spec.ts'
 
 export const fuzzed: readonly Spec[] = [
   spec(
@@ -19,4 +19,11 @@ export const fuzzed: readonly Spec[] = [
     },
     { needs: ['users', 'calls'] },
   ),
+  spec('A149 readv of no bytes at all gives 0 on a directory, too; of one byte it is EISDIR', (root) => {
+    root.mkdir('d')
+    root.with('d', O_RDONLY, (fd) => {
+      equal(root.sys.readv(fd, new Uint8Array(1), [0, 0, 0, 0]), 0)
+      fails('EISDIR', () => root.sys.readv(fd, new Uint8Array(1), [0, 0, 0, 1]))
+    })
+  }),
 ]

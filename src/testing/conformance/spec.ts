@@ -94,8 +94,8 @@ export interface Mounts {
 export interface Arena {
   task(credentials: Credentials): SpecTask
   readonly mounts?: Mounts
-  /** Lets time pass: the next timestamp is later than the last one. */
-  tick(): void
+  /** Lets time pass: the next timestamp is later than the last one. Real time cannot be told how much. */
+  tick(milliseconds?: number): void
   /** What was made before is to be the start: a subject may put it somewhere else, such as below an overlay. */
   given?(): void
   /** Ends the tasks. Errors: a plain Error if something is left over: an open file, a mount, space. */
@@ -119,7 +119,7 @@ export interface Trial {
   readonly root: User
   user(credentials: Credentials | number): User
   readonly mounts: Mounts
-  tick(): void
+  tick(milliseconds?: number): void
 }
 
 export interface Spec {
