@@ -20,6 +20,7 @@ import {
   O_WRONLY,
   R_OK,
   S_ISGID,
+  S_ISVTX,
   W_OK,
   X_OK,
 } from '../abi/linux.ts'
@@ -51,6 +52,7 @@ const KNOWN_FLAGS =
   O_PATH |
   O_TMPFILE
 const TMPFILE_BIT = O_TMPFILE & ~O_DIRECTORY
+const STICKY_FOR_ALL = S_ISVTX | 0o002
 const SETGID_RUN = S_ISGID | 0o010
 
 /**
@@ -107,9 +109,22 @@ function openOrCreate(walk: PathWalk, flags: number, mode: number): FileDescript
       return new FileDescription(new VirtualDentry(walk.mount, made), flags)
     }
     if (flags & O_EXCL) throw new ErrnoError('EEXIST', walk.path)
+    const dir = walk.dentry.inode
     if (walk.enter(child, (flags & O_NOFOLLOW) === 0)) continue
+    requireFamiliar(context, dir, walk.dentry.inode, walk.path)
     return openExisting(context, walk.place, flags, walk.path)
   }
+}
+
+/**
+ * O_CREAT in a sticky directory that everyone may write, such as /tmp, does not open a link, device or socket of a stranger
+ * (may_create_in_sticky; fs.protected_regular and fs.protected_fifos being 0). Errors: EACCES, but EISDIR for a directory.
+ */
+function requireFamiliar(context: Context, dir: Inode, inode: Inode, path: string): void {
+  const { kind } = inode
+  if (kind === 'directory') throw new ErrnoError('EISDIR', path)
+  if (kind === 'file' || kind === 'fifo' || (dir.mode & STICKY_FOR_ALL) !== STICKY_FOR_ALL) return
+  if (inode.uid !== dir.uid && inode.uid !== context.credentials.uid) throw new ErrnoError('EACCES', path)
 }
 
 /** Makes a new inode under the name that the walk stopped at, and enters it in the tree. */

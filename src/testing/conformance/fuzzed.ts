@@ -1,6 +1,6 @@
 /** What random sequences, run on Linux and on ours side by side (e2e/fuzz), have found: each divergence, as a spec. */
 
-import { O_CREAT, O_RDONLY } from '../../abi/linux.ts'
+import { O_CREAT, O_NOFOLLOW, O_RDONLY, O_RDWR } from '../../abi/linux.ts'
 import { equal, fails, type Spec, spec } from './spec.ts'
 
 export const fuzzed: readonly Spec[] = [
@@ -26,4 +26,21 @@ export const fuzzed: readonly Spec[] = [
       fails('EISDIR', () => root.sys.readv(fd, new Uint8Array(1), [0, 0, 0, 1]))
     })
   }),
+  spec(
+    'A117 A110 O_CREAT in a sticky directory for all opens no link of a stranger: EACCES before ELOOP, but EISDIR before it',
+    (root, { user }) => {
+      root.mkdir('d')
+      root.chmod('d', 0o1777)
+      user({ uid: 1000 }).symlink('target', 'd/l')
+      user({ uid: 1000 }).mkdir('d/dir')
+      const flags = O_RDWR | O_CREAT | O_NOFOLLOW
+      fails('EACCES', () => root.open('d/l', flags))
+      fails('ELOOP', () => user({ uid: 1000 }).open('d/l', flags))
+      fails('ELOOP', () => root.open('d/l', O_RDWR | O_NOFOLLOW))
+      fails('EISDIR', () => root.open('d/dir', flags))
+      root.chmod('d', 0o777)
+      fails('ELOOP', () => root.open('d/l', flags))
+    },
+    { needs: ['users'] },
+  ),
 ]
