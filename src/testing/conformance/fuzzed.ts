@@ -1,6 +1,6 @@
 /** What random sequences, run on Linux and on ours side by side (e2e/fuzz), have found: each divergence, as a spec. */
 
-import { O_CREAT, O_NOFOLLOW, O_RDONLY, O_RDWR } from '../../abi/linux.ts'
+import { CAP_CHOWN, O_CREAT, O_NOFOLLOW, O_RDONLY, O_RDWR } from '../../abi/linux.ts'
 import { equal, fails, type Spec, spec } from './spec.ts'
 
 export const fuzzed: readonly Spec[] = [
@@ -42,5 +42,20 @@ export const fuzzed: readonly Spec[] = [
       fails('ELOOP', () => root.open('d/l', flags))
     },
     { needs: ['users'] },
+  ),
+  spec(
+    'A196 A197 a chown that changes nothing is anybody’s, unless set-id bits would go with it',
+    (root, { user }) => {
+      root.file('f')
+      const stranger = user({ uid: 1000 })
+      stranger.chown('f', -1, -1)
+      root.chmod('f', 0o4755)
+      fails('EPERM', () => stranger.chown('f', -1, -1))
+      fails('EPERM', () => user({ uid: 1000, capabilities: CAP_CHOWN }).chown('f', 1000, -1))
+      root.chmod('f', 0o2644)
+      fails('EPERM', () => stranger.chown('f', -1, -1))
+      equal(root.mode('f'), 0o2644)
+    },
+    { needs: ['users', 'calls'] },
   ),
 ]
