@@ -1,14 +1,14 @@
 /** What a file is, and changing it: stat(2), chmod(2), chown(2), utimensat(2), truncate(2), access(2), readlink(2). */
 
 import { ErrnoError } from '../abi/errno.ts'
-import { R_OK, S_ISGID, S_ISUID, UTIME_NOW, UTIME_OMIT, W_OK, X_OK } from '../abi/linux.ts'
+import { R_OK, UTIME_NOW, UTIME_OMIT, W_OK, X_OK } from '../abi/linux.ts'
 import type { Stat } from '../abi/syscalls.ts'
 import { followMode } from './acl.ts'
 import type { Context, Credentials } from './context.ts'
 import { type AttributeChanges, CTIME, type Inode } from './inode.ts'
 import { truncateFile } from './io.ts'
 import type { Mount, VirtualDentry } from './mount.ts'
-import { chmodMode, isOwner, mayAccess, requireAccess, requireChown, withoutSetId } from './permissions.ts'
+import { chmodMode, isOwner, mayAccess, modeAfterChown, requireAccess, requireChown } from './permissions.ts'
 import { touchAccessTime } from './times.ts'
 import { eventsOf, notify } from './watches.ts'
 
@@ -60,8 +60,8 @@ export function changeOwner(context: Context, place: VirtualDentry, uid: number,
   const changes: AttributeChanges = {}
   if (uid !== -1) changes.uid = uid
   if (gid !== -1) changes.gid = gid
-  if (inode.kind !== 'directory' && inode.mode & (S_ISUID | S_ISGID))
-    changes.mode = withoutSetId(context.credentials, inode)
+  const mode = modeAfterChown(context.credentials, inode)
+  if (mode !== undefined) changes.mode = mode
   change(context, place, changes)
 }
 

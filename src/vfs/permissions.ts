@@ -100,6 +100,18 @@ export function withoutSetId(who: Credentials, inode: InodeAttributes): number {
   return inode.mode & 0o010 || !keepsSetgid(who, inode) ? kept & ~S_ISGID : kept
 }
 
+/**
+ * The mode after a change of owner, undefined if it stays. Errors: EPERM for who may change the owner, or asks for no change
+ * at all, and may not change the mode with it: set-id bits would go (notify_change).
+ */
+export function modeAfterChown(who: Credentials, inode: Inode): number | undefined {
+  if (inode.kind === 'directory' || (inode.mode & (S_ISUID | S_ISGID)) === 0) return undefined
+  const kept = withoutSetId(who, inode)
+  if (kept === (inode.mode & 0o7777)) return undefined
+  if (!isOwner(who, inode)) throw new ErrnoError('EPERM')
+  return kept
+}
+
 /** Whether these credentials may make a file of the inode's group set-group-id. */
 export const keepsSetgid = (who: Credentials, { gid }: InodeAttributes): boolean =>
   inGroup(who, gid) || (who.capabilities & CAP_FSETID) !== 0

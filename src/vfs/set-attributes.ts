@@ -4,13 +4,13 @@
  */
 
 import { ErrnoError } from '../abi/errno.ts'
-import { S_ISGID, S_ISUID, W_OK } from '../abi/linux.ts'
+import { W_OK } from '../abi/linux.ts'
 import { followMode } from './acl.ts'
 import type { Context } from './context.ts'
 import { type AttributeChanges, CTIME, type Inode } from './inode.ts'
 import { truncateFile } from './io.ts'
 import type { VirtualDentry } from './mount.ts'
-import { chmodMode, isOwner, requireAccess, requireChown, withoutSetId } from './permissions.ts'
+import { chmodMode, isOwner, modeAfterChown, requireAccess, requireChown } from './permissions.ts'
 import { eventsOf, notify } from './watches.ts'
 
 /** What is left out stays. */
@@ -64,7 +64,8 @@ function requireOthers(context: Context, inode: Inode, asked: AttributeChanges):
   const settled = { ...asked }
   if (uid !== undefined || gid !== undefined) {
     requireChown(who, inode, uid ?? -1, gid ?? -1)
-    if (inode.kind !== 'directory' && inode.mode & (S_ISUID | S_ISGID)) settled.mode = withoutSetId(who, inode)
+    const left = modeAfterChown(who, inode)
+    if (left !== undefined) settled.mode = left
   }
   if (mode !== undefined) {
     if (!owns) throw new ErrnoError('EPERM')
