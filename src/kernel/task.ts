@@ -81,12 +81,11 @@ export class Task implements Syscalls, Context, TaskPlaces {
     this.devices = options.vfs.devices
     this.credentials = options.credentials
     this.#root = options.root
-    this.#root.mount.hold()
     this.#cwd = options.cwd ?? options.root
-    this.#cwd.mount.hold()
+    hold(this.#root)
+    hold(this.#cwd)
     this.#namespace = options.namespace ?? options.root.mount.namespace
     if (this.#namespace) this.#namespace.refs++
-    this.#cwd.dentry.users++
     this.umask = options.umask ?? 0o022
     this.fileSizeLimit = options.fileSize
     this.#confined = options.confined ?? false
@@ -126,18 +125,17 @@ export class Task implements Syscalls, Context, TaskPlaces {
   }
 
   setRoot(place: VirtualDentry): void {
-    place.mount.hold()
-    this.#root.mount.drop()
+    const old = this.#root
+    hold(place)
     this.#root = place
+    leave(old)
   }
 
   setCwd(place: VirtualDentry): void {
     const old = this.#cwd
-    place.mount.hold()
-    place.dentry.users++
+    hold(place)
     this.#cwd = place
-    forget(old)
-    old.mount.drop()
+    leave(old)
   }
 
   /** Enters a namespace; the caller's reference to it becomes the task's. Its places are set by themselves. */
@@ -151,9 +149,8 @@ export class Task implements Syscalls, Context, TaskPlaces {
     this.settle()
     this.descriptors.closeAll()
     this.#vfs.tasks.delete(this)
-    forget(this.#cwd)
-    this.#cwd.mount.drop()
-    this.#root.mount.drop()
+    leave(this.#cwd)
+    leave(this.#root)
     if (this.#namespace) releaseNamespace(this.#namespace)
   }
 
@@ -373,10 +370,19 @@ export class Task implements Syscalls, Context, TaskPlaces {
   }
 }
 
-/** A working directory is left: if it was removed, that is its end. */
-function forget({ mount, dentry }: VirtualDentry): void {
+/** A place is a root or working directory now, which keeps a removed directory as an open file would be kept. */
+function hold({ mount, dentry }: VirtualDentry): void {
+  mount.hold()
+  dentry.users++
+  dentry.inode.opened?.()
+}
+
+/** It no longer is: if it was removed, that is its end. */
+function leave({ mount, dentry }: VirtualDentry): void {
+  dentry.inode.closed?.()
   dentry.users--
   endIfGone(mount.superblock, dentry)
+  mount.drop()
 }
 
 function notNegative(offset: number): number {

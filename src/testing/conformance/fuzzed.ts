@@ -58,4 +58,20 @@ export const fuzzed: readonly Spec[] = [
     },
     { needs: ['users', 'calls'] },
   ),
+  spec(
+    'B045 a removed working directory keeps its inode until it is left, and gives it back once',
+    (root) => {
+      const free = () => root.sys.statfs('/').filesFree
+      const before = free()
+      root.mkdir('/d')
+      root.sys.chdir('/d')
+      root.rmdir('/d')
+      equal(free(), before - 1, 'while it is the working directory')
+      root.touch('.')
+      equal(free(), before - 1, 'after it was opened and closed')
+      root.sys.chdir('/')
+      equal(free(), before, 'after it was left')
+    },
+    { data: 'mode=755,nr_inodes=10', needs: ['quota', 'calls', 'tmpfs', 'root'] },
+  ),
 ]

@@ -1,0 +1,37 @@
+/** A short run of the fuzz test; `npm run fuzz` runs a long one. It needs Linux, for the comparison, and is no test elsewhere. */
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { fuzz } from './fuzz.ts'
+import { users } from './trace.mjs'
+
+const SEQUENCES = 2000
+const linux = fileURLToPath(new URL('linux.mjs', import.meta.url))
+
+test.runIf(existsSync('/dev/shm'))(
+  'random sequences of operations do the same on ours as on a tmpfs of Linux',
+  async () => {
+    const seed = Number(process.env.RUNTAB_FUZZ_SEED ?? Date.now() & 0x7fffffff)
+    console.log(
+      `fuzz: ${SEQUENCES} sequences, seed ${seed} (again: RUNTAB_FUZZ_SEED=${seed}, or npm run fuzz -- --seed ${seed})`,
+    )
+    const { ran, divergence } = await fuzz({ sequences: SEQUENCES, seed, linux })
+    expect(divergence?.text).toBeUndefined()
+    expect(ran).toBe(SEQUENCES)
+  },
+)
+
+test.runIf(existsSync('/dev/shm'))(
+  'a side that does otherwise is found out, with the shortest sequence that shows it',
+  async () => {
+    // One group less than on Linux: whoever tells the difference must have made a file of that group.
+    const { divergence } = await fuzz({
+      sequences: SEQUENCES,
+      seed: 1,
+      linux,
+      users: users.map((user) => ({ ...user, uid: user.uid === 1001 ? 1002 : user.uid })),
+    })
+    expect(divergence?.sequence.operations.length).toBeLessThan(6)
+    expect(divergence?.text).toMatch(/^Linux: /m)
+  },
+)

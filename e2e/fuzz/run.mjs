@@ -1,0 +1,46 @@
+/** `npm run fuzz -- --sequences N [--seed S]`: random sequences of file operations on ours and on a real tmpfs, compared.
+ *  Prints the seed; on a divergence prints the shortest sequence found that shows it, and exits with 1. */
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
+import { build } from 'vite'
+import { root } from '../tools/run.mjs'
+
+const { values: options } = parseArgs({
+  options: { sequences: { type: 'string', default: '20000' }, seed: { type: 'string' } },
+})
+const sequences = Number(options.sequences)
+const firstSeed = options.seed === undefined ? Date.now() & 0x7fffffff : Number(options.seed)
+if (!(sequences > 0) || !Number.isInteger(firstSeed)) throw new Error('--sequences and --seed are whole numbers')
+
+const outDir = join(root, `.cache/fuzz-${process.pid}`)
+await build({
+  configFile: false,
+  root,
+  logLevel: 'warn',
+  build: {
+    ssr: join(root, 'e2e/fuzz/fuzz.ts'),
+    outDir,
+    target: 'es2023',
+    rolldownOptions: { output: { entryFileNames: 'fuzz.mjs' } },
+  },
+})
+const { fuzz } = await import(pathToFileURL(join(outDir, 'fuzz.mjs')).href)
+
+/** A seed serves this many sequences, so that a failure is found again soon. */
+const PER_SEED = 2000
+const linux = fileURLToPath(new URL('linux.mjs', import.meta.url))
+let ran = 0
+for (let seed = firstSeed; ran < sequences; seed++) {
+  const { ran: more, divergence } = await fuzz({ sequences: Math.min(PER_SEED, sequences - ran), seed, linux })
+  ran += more
+  if (divergence) {
+    console.log(
+      `seed ${seed}: after ${ran} sequences the sides differ\n\n${divergence.text}\n\n${JSON.stringify(divergence.sequence)}`,
+    )
+    process.exitCode = 1
+    break
+  }
+  if (process.stdout.isTTY || ran >= sequences || (ran / PER_SEED) % 10 === 0)
+    console.log(`seed ${seed}: ${ran} sequences agree`)
+}
