@@ -1,6 +1,7 @@
 /** What the options of a spec's mount mean: mount(8), runtime-spec config.md "Mounts". */
 
 import type { MountFlags } from '../vfs/mount.ts'
+import { type PropagationOption, propagationOption } from './propagation.ts'
 import type { MountSpec } from './spec.ts'
 
 export interface MountOptions {
@@ -8,6 +9,8 @@ export interface MountOptions {
   /** Options that belong to the filesystem type, in the order given, as its mount takes them. */
   readonly data: string
   readonly recursive: boolean
+  /** Set once it is mounted. */
+  readonly propagation: PropagationOption | undefined
 }
 
 type Flags = { -readonly [K in keyof MountFlags]: MountFlags[K] }
@@ -42,13 +45,16 @@ export function mountOptions(mount: MountSpec, place: string, warn: (warning: st
   const flags: Flags = {}
   const data: string[] = []
   let recursive = false
+  let propagation: PropagationOption | undefined
   const known = dataKeys[mount.type ?? ''] ?? []
   for (const [i, option] of (mount.options ?? []).entries()) {
     const set = Object.hasOwn(switches, option) ? switches[option] : undefined
+    const spreading = propagationOption(option)
     if (set) set(flags)
+    else if (spreading) propagation = spreading
     else if (option === 'bind' || option === 'rbind') recursive = option === 'rbind'
     else if (known.includes(option.split('=', 1)[0]!)) data.push(option)
     else warn(`${place}.options[${i}]: unknown option "${option}", ignored`)
   }
-  return { flags, data: data.join(','), recursive }
+  return { flags, data: data.join(','), recursive, propagation }
 }

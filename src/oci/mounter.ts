@@ -16,6 +16,7 @@ import { type Mount, type MountFlags, type MountNamespace, VirtualDentry } from 
 import { releaseNamespace, releaseTree } from '../vfs/mount-tree.ts'
 import { resolve } from '../vfs/path-walk.ts'
 import { makeParents } from '../vfs/places.ts'
+import { spread } from '../vfs/propagation.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { Attempt } from '../vfs/waiting.ts'
 import type { Bundle } from './bundle.ts'
@@ -140,6 +141,8 @@ export class Mounter {
       throw error
     }
     this.#vfs.attach(made, at)
+    const { propagation } = options
+    if (propagation) spread(made, propagation.to, propagation.recursive, this.#vfs.numbers.groups)
     const readonly = options.flags.readonly === true || (isBind(spec) && !spec.source?.startsWith('/'))
     try {
       if (readonly) for (const inner of all) if (isBelow(inner.destination, destination)) this.#stub(inner)

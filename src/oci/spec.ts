@@ -22,6 +22,7 @@
 import * as v from 'valibot'
 import { PATH_MAX } from '../abi/linux.ts'
 import { utf8Length } from '../abi/utf8.ts'
+import { propagationOption } from './propagation.ts'
 import { across, anyObject, type CrossFault, fields, isPlainObject, noting, parse, quote, record } from './validate.ts'
 
 export { type Fault, SpecError } from './validate.ts'
@@ -150,6 +151,7 @@ const mountSchema = v.pipe(
     gidMappings: v.optional(idMappings),
   }),
   across(bindFaults),
+  across(propagationFaults),
 )
 
 const capabilities = v.optional(
@@ -261,7 +263,7 @@ const specSchema = fields({
       poststop: hooks,
     }),
   ),
-  linux: v.optional(anyObject),
+  linux: v.optional(v.pipe(anyObject, across(rootPropagationFaults))),
   windows: v.optional(anyObject),
   solaris: v.optional(anyObject),
   vm: v.optional(anyObject),
@@ -279,6 +281,25 @@ function* bindFaults(mount: unknown): Iterable<CrossFault> {
   if (!source.startsWith('/') || !destination.startsWith('/')) return
   if (!isWithin(cleanPath(source), cleanPath(destination))) return
   yield { at: ['source'], rule: `${quote(source)} lies inside the mount's own destination ${quote(destination)}` }
+}
+
+/** mount(2) takes one type of propagation. */
+function* propagationFaults(mount: unknown): Iterable<CrossFault> {
+  if (!isPlainObject(mount) || !Array.isArray(mount.options)) return
+  let first: string | undefined
+  for (const [i, option] of mount.options.entries()) {
+    if (typeof option !== 'string' || !propagationOption(option)) continue
+    if (first !== undefined) yield { at: ['options', i], rule: `${quote(option)} contradicts ${quote(first)}` }
+    first ??= option
+  }
+}
+
+/** The root of a container passes nothing on to the outside. */
+function* rootPropagationFaults(linux: unknown): Iterable<CrossFault> {
+  if (!isPlainObject(linux) || linux.rootfsPropagation === undefined) return
+  const allowed = ['', 'private', 'rprivate', 'slave', 'rslave']
+  if (allowed.includes(linux.rootfsPropagation as string)) return
+  yield { at: ['rootfsPropagation'], rule: 'must be one of private, rprivate, slave, rslave' }
 }
 
 /** Whether a clean absolute path is `directory`, also clean, or below it. */

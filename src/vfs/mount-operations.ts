@@ -35,7 +35,7 @@ import { type Context, namespaceOf } from './context.ts'
 import { type Mount, type MountFlags, MountNamespace, subtree, topmost, type VirtualDentry } from './mount.ts'
 import { attachTree, releaseTree, unmountTree } from './mount-tree.ts'
 import { resolve } from './path-walk.ts'
-import { isBusy, type Propagation, setPropagation } from './propagation.ts'
+import { isBusy, type Propagation, spread } from './propagation.ts'
 import type { Vfs } from './vfs.ts'
 
 export interface MountArguments {
@@ -220,16 +220,7 @@ export function changePropagation(
   const to = propagationOf(flags & ~(MS_REC | MS_SILENT))
   if (!to) throw new ErrnoError('EINVAL', undefined, 'one type of propagation')
   requireOwnMount(context, mount)
-  spread(vfs, mount, to, (flags & MS_REC) !== 0)
-}
-
-/** Errors: ENOSPC. */
-export function spread(vfs: Vfs, mount: Mount, to: Propagation, recursive: boolean): void {
-  const mounts = recursive ? subtree(mount) : [mount]
-  const { groups } = vfs.numbers
-  if (to === 'shared') groups.require(mounts.filter(({ peers }) => !peers).length)
-  for (const each of mounts) setPropagation(each, to, groups)
-  mount.namespace?.notify()
+  spread(mount, to, (flags & MS_REC) !== 0, vfs.numbers.groups)
 }
 
 function propagationOf(flags: number): Propagation | undefined {

@@ -60,6 +60,14 @@ export function setPropagation(mount: Mount, to: Propagation, groups: FreeNumber
   if (to !== 'slave') mount.unbindable = to === 'unbindable'
 }
 
+/** Sets the propagation of a mount, or with `recursive` of all that hangs on it. Errors: ENOSPC, and nothing is changed. */
+export function spread(mount: Mount, to: Propagation, recursive: boolean, groups: FreeNumbers): void {
+  const mounts = recursive ? subtree(mount) : [mount]
+  if (to === 'shared') groups.require(mounts.filter(({ peers }) => !peers).length)
+  for (const each of mounts) setPropagation(each, to, groups)
+  mount.namespace?.notify()
+}
+
 /** Makes a mount a member of a group, of its own unless it is in one. */
 export function share(mount: Mount, groups: FreeNumbers): void {
   mount.unbindable = false
