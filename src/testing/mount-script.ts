@@ -202,13 +202,20 @@ export function picture(tables: readonly (readonly string[])[]): string[] {
   return tables.flatMap((table, i) => {
     const lines = table.map(parseLine)
     const ids = new Set(lines.map(({ id }) => id))
+    const isTop = ({ id, parent }: Line) => parent === id || !ids.has(parent)
+    const below = new Map<string, Line[]>()
+    for (const line of lines) {
+      if (isTop(line)) continue
+      const others = below.get(line.parent)
+      if (others) others.push(line)
+      else below.set(line.parent, [line])
+    }
     const drawn: string[] = []
     const draw = ({ id, text, tags }: Line, indent: string) => {
       drawn.push(`${i}${indent}${[text, ...tags.map(name)].join(' ')}`)
-      const children = lines.filter(({ parent, id: own }) => parent === id && own !== id)
-      for (const child of children.sort(byPath)) draw(child, `${indent}  `)
+      for (const child of (below.get(id) ?? []).sort(byPath)) draw(child, `${indent}  `)
     }
-    for (const top of lines.filter(({ id, parent }) => !ids.has(parent) || parent === id).sort(byPath)) draw(top, ' ')
+    for (const top of lines.filter(isTop).sort(byPath)) draw(top, ' ')
     return drawn
   })
 }
