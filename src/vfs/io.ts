@@ -106,8 +106,6 @@ export function write(
   if (inode.kind !== 'file') throw new ErrnoError('EINVAL')
   const content = file.content ?? inode
   if (!content.write) throw new ErrnoError('EINVAL')
-  // O_APPEND wins over an offset: pwrite(2), BUGS.
-  const from = file.flags & O_APPEND ? inode.size : (offset ?? file.offset)
   let bytes = memory
   let at = 0
   let length = 0
@@ -118,11 +116,14 @@ export function write(
     length += ranges[i + 1]!
     parts++
   }
+  if (length === 0) return 0
   if (parts > 1) {
     bytes = gathered(memory, ranges, length)
     at = 0
   }
-  const done = length === 0 ? 0 : writeBytes(context, content, bytes, at, length, from)
+  // O_APPEND wins over an offset: pwrite(2), BUGS.
+  const from = file.flags & O_APPEND ? inode.size : (offset ?? file.offset)
+  const done = writeBytes(context, content, bytes, at, length, from)
   if (done > 0) notifyWritten(file, written(context, inode))
   if (offset === undefined) file.offset = from + done
   return done

@@ -1,6 +1,6 @@
 /** What random sequences, run on Linux and on ours side by side (e2e/fuzz), have found: each divergence, as a spec. */
 
-import { CAP_CHOWN, O_CREAT, O_NOFOLLOW, O_RDONLY, O_RDWR } from '../../abi/linux.ts'
+import { CAP_CHOWN, O_APPEND, O_CREAT, O_NOFOLLOW, O_RDONLY, O_RDWR, SEEK_CUR } from '../../abi/linux.ts'
 import { equal, fails, type Spec, spec } from './spec.ts'
 
 export const fuzzed: readonly Spec[] = [
@@ -19,7 +19,7 @@ export const fuzzed: readonly Spec[] = [
     },
     { needs: ['users', 'calls'] },
   ),
-  spec('A149 readv of no bytes at all gives 0 on a directory, too; of one byte it is EISDIR', (root) => {
+  spec('A304 readv of no bytes at all gives 0 on a directory, too; of one byte it is EISDIR', (root) => {
     root.mkdir('d')
     root.with('d', O_RDONLY, (fd) => {
       equal(root.sys.readv(fd, new Uint8Array(1), [0, 0, 0, 0]), 0)
@@ -73,5 +73,17 @@ export const fuzzed: readonly Spec[] = [
       equal(free(), before, 'after it was left')
     },
     { data: 'mode=755,nr_inodes=10', needs: ['quota', 'calls', 'tmpfs', 'root'] },
+  ),
+  spec(
+    'B034 a write of nothing does not take an appending descriptor to the end',
+    (root) => {
+      const fd = root.open('f', O_RDWR | O_CREAT | O_APPEND)
+      equal(root.pwrite(fd, 'text', 0), 4)
+      equal(root.sys.writev(fd, new Uint8Array(0), [0, 0, 0, 0]), 0)
+      equal(root.seek(fd, 0, SEEK_CUR), 0)
+      equal(root.read(fd), 'text')
+      root.close(fd)
+    },
+    { needs: ['calls'] },
   ),
 ]
