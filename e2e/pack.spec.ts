@@ -65,7 +65,8 @@ test.beforeAll(async () => {
     devDependencies: { vite: version },
   }
   writeFileSync(join(app, 'package.json'), JSON.stringify(manifest))
-  npm(app, 'install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts')
+  // A spec that ran before in this process may have called Vite, which sets NODE_ENV=production: npm would leave out Vite then.
+  npm(app, 'install', '--include=dev', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts')
 
   mkdirSync(join(app, 'src'))
   mkdirSync(join(app, 'public'))
