@@ -188,6 +188,17 @@ test('D041 A274 a detached tree is attached to the namespace, or to another deta
   expect(w.seen()).toHaveLength(3)
 })
 
+test('A274 A279 a tree that is attached nowhere receives no mounts from its peers, until it is attached', () => {
+  w.ok(['mount', '/a', 'one', 'tmpfs', ''], ['mkdir', '/a/in'], ['mount', '/a', '', '', 'shared'])
+  const fd = calls().openTree(AT_FDCWD, '/a', OPEN_TREE_CLONE)
+  w.ok(['mount', '/a/in', 'two', 'tmpfs', ''], ['create', '/a/in/f'])
+  expect(code(() => task().fstatat(fd, 'in/f', 0))).toBe('ENOENT')
+  attach(fd, '/b')
+  w.ok(['umount', '/a/in', 0], ['mount', '/a/in', 'three', 'tmpfs', ''])
+  expect(w.seen().slice(3)).toEqual(['/b one:/ shared:g1', '/b/in three:/ shared:g2'])
+  task().close(fd)
+})
+
 test('D041 a place is no mount, and a file no place for a directory', () => {
   const fd = calls().openTree(AT_FDCWD, '/a', OPEN_TREE_CLONE)
   w.ok(['create', '/f'])

@@ -141,3 +141,10 @@ test('A230 what a namespace has unmounted lazily does not keep the name', () => 
   expect(w.try('rmdir', '/a')).toBe('ok')
   w.ok(['close', 'held'])
 })
+
+test('what is renamed out of what a bind shows has no way up from there, as on Linux', () => {
+  w.ok(['mkdir', '/a/deep'], ['mkdir', '/a/deep/er'], ['mount', '/b', '/a', '', 'bind'], ['chdir', '/b/deep'])
+  expect(w.try('stat', '../deep')).toBe('ok')
+  w.ok(['rename', '/a/deep', '/out'])
+  expect([w.try('stat', 'er/..'), w.try('stat', '..'), w.try('stat', '../c')]).toEqual(['ENOENT', 'ENOENT', 'ENOENT'])
+})

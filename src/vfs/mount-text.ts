@@ -79,7 +79,7 @@ function tags(mount: Mount, root: VirtualDentry): string[] {
   const master = masterOf(mount)
   if (master) {
     found.push(`master:${master.id}`)
-    const dominant = dominantOf(mount, master, root)
+    const dominant = dominantOf(master, root)
     if (dominant && dominant !== master) found.push(`propagate_from:${dominant.id}`)
   }
   if (mount.unbindable) found.push('unbindable')
@@ -87,10 +87,9 @@ function tags(mount: Mount, root: VirtualDentry): string[] {
 }
 
 /** The nearest of the groups above that has a member which the root can see. */
-function dominantOf(mount: Mount, master: PeerGroup, root: VirtualDentry): PeerGroup | undefined {
+function dominantOf(master: PeerGroup, root: VirtualDentry): PeerGroup | undefined {
   for (let group: PeerGroup | undefined = master; group; group = group.master) {
     for (const member of group.members) {
-      if (member.namespace !== mount.namespace) continue
       if (reachablePath(new VirtualDentry(member, member.root), root) !== undefined) return group
     }
   }

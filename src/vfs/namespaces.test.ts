@@ -80,6 +80,14 @@ test('A275 what arrives from another owner is locked below its root', () => {
   expect(w.run([1, 'umount', '/a/in', MNT_DETACH])).toBe('ok')
 })
 
+test('A254 D048 a lazy unmount leaves a locked mount where it hides something from those that are inside', () => {
+  w.ok(['mount', '/a', 'one', 'tmpfs', ''], ['mkdir', '/a/in'], ['create', '/a/in/secret'])
+  w.ok(['mount', '/a/in', 'two', 'tmpfs', ''], ['fork'])
+  w.okAs(1, ['unshareuser'], ['mount', '/b', '/a', '', 'bind,rec'], ['chdir', '/b'], ['umount', '/b', MNT_DETACH])
+  expect(w.run([1, 'stat', 'in/secret'])).toBe('ENOENT')
+  expect(w.run([1, 'stat', 'in'])).toBe('ok')
+})
+
 test('A038 a namespace ends with its last task: lazily, what is open goes on', () => {
   w.ok(['mount', '/a', 'one', 'tmpfs', ''], ['mkdir', '/a/in'], ['fork'])
   w.okAs(1, ['unshare'])

@@ -139,6 +139,14 @@ test('A283 a replica goes beneath what is mounted on its place', () => {
   expect(mountAt('/b/in').source).toBe('two')
 })
 
+test('A283 what covers the place goes on top of all that a replica brings', () => {
+  peers('/b')
+  w.ok(['mount', '/b', '', '', 'slave'], ['mount', '/b/in', 'own', 'tmpfs', ''])
+  w.ok(['mount', '/c', 'lower', 'tmpfs', ''], ['chdir', '/c'], ['mount', '/c', 'upper', 'tmpfs', ''])
+  w.ok(['mount', '/a/in', '.', '', 'bind,rec'])
+  expect(below('/b').map((line) => line.split(' ')[1])).toEqual(['lower:/', 'upper:/', 'own:/'])
+})
+
 test('A271 a bind of a shared mount is its peer, of a slave a slave of the same, of a private one private', () => {
   peers('/b')
   w.ok(
@@ -199,6 +207,18 @@ test('A256 a locked replica stays where only what covers it went', () => {
   w.ok(['mount', '/a/in/x', 'four', 'tmpfs', ''], ['umount', '/a/in/x', 0])
   expect(w.seen(1).map((line) => line.split(' ')[1])).toEqual(['base:/', 'one:/', 'two:/', 'three:/'])
   expect(w.run([1, 'umount', '/a/in/x', 0])).toBe('EINVAL')
+})
+
+test('A256 a locked replica stays with the one that it hangs on', () => {
+  peers()
+  w.ok(['mount', '/a/in', 'two', 'tmpfs', ''], ['mkdir', '/a/in/x'], ['mkdir', '/a/in/y'])
+  w.ok(['mount', '/a/in/x', 'three', 'tmpfs', ''], ['fork'])
+  w.okAs(1, ['unshareuser'], ['mount', '/a/in/y', 'own', 'tmpfs', ''])
+  w.ok(['umount', '/a/in', MNT_DETACH])
+  expect(w.seen(1)).toEqual([
+    ...['/ base:/', '/a one:/ master:g1'],
+    ...['/a/in two:/', '/a/in/x three:/', '/a/in/y own:/'],
+  ])
 })
 
 test('A257 a replica in use keeps a mount from being unmounted, but not lazily', () => {
