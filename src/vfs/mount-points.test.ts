@@ -47,7 +47,7 @@ test('A230 it is busy also where the caller cannot see the mount: below a chroot
   expect(w.try('rmdir', '/in')).toBe('EBUSY')
 })
 
-test('A232 A031 in other namespaces it may go: what is mounted there goes with it, as it hangs together', () => {
+test('A181 A232 A031 in other namespaces it may go: what is mounted there goes with it, as it hangs together', () => {
   w.okAs(1, ['mount', '/a', 'one', 'tmpfs', ''], ['mkdir', '/a/in'], ['mount', '/a/in', 'two', 'tmpfs', ''])
   w.okAs(1, ['create', '/a/in/f'], ['chdir', '/a'])
   const gone = dentry('/a')
@@ -60,7 +60,7 @@ test('A232 A031 in other namespaces it may go: what is mounted there goes with i
   expect(() => mount(new VirtualDentry(task().root.mount, gone))).toThrow(expect.objectContaining({ code: 'ENOENT' }))
 })
 
-test('A232 a rename takes along what other namespaces have mounted on the source, and removes what is on the target', () => {
+test('A165 A232 a rename takes along what other namespaces have mounted on the source, and removes what is on the target', () => {
   w.okAs(1, ['mount', '/a', 'one', 'tmpfs', ''], ['mount', '/b', 'two', 'tmpfs', ''])
   w.ok(['rename', '/a', '/b'])
   expect(w.seen(1)).toEqual(['/ base:/', '/b one:/'])

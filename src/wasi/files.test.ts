@@ -81,7 +81,7 @@ describe('paths', () => {
     expect(root.readText(root.open('link', { follow: 1 }), 10)).toBe('text')
   })
 
-  test('a link is cut silently when its target does not fit', () => {
+  test('A138 a link is cut silently when its target does not fit', () => {
     const g = guest()
     g.call('path_symlink', 'tärget', 3, 'link')
     expect(g.call('path_readlink', 3, 'link', 3000, 4, OUT)).toBe(0)
