@@ -79,6 +79,15 @@ test('A239 a mount lands on top of a stack that is there; a final link is follow
   expect(w.seen()).toEqual(['/ base:/', '/a one:/', '/a two:/'])
 })
 
+test('A240 a place that was found before others were mounted there is the top of them all when its turn comes', () => {
+  const { vfs } = w
+  const found = at('/a')
+  w.ok(['mount', '/a', 'one', 'tmpfs', ''], ['mount', '/a', 'two', 'tmpfs', ''])
+  vfs.attach(vfs.newMount(vfs.newFilesystem({ type: 'tmpfs' }), { source: 'three' }), found)
+  expect(w.seen()).toEqual(['/ base:/', '/a one:/', '/a two:/', '/a three:/'])
+  expect(at('/a').mount.parent!.source).toBe('two')
+})
+
 test('A239 A242 nothing is mounted on a removed name, in a mount that was unmounted, or in one that never was in a namespace', () => {
   const { vfs } = w
   w.ok(['mkdir', '/gone'], ['mount', '/b', 'lost', 'tmpfs', ''], ['mkdir', '/b/in'])

@@ -67,7 +67,7 @@ test('A074 A075 getcwd: ENOENT for a removed directory, (unreachable) before wha
   expect([w.try('getcwd'), w.run([1, 'getcwd'])]).toEqual(['ENOENT', 'ENOENT'])
 })
 
-test('A292 A295 A294 A246 mounts: source, path, type, options, in the order of mount numbers', () => {
+test('A292 A295 A294 A246 D046 mounts: source, path, type, options (nosuid among them: no program here gets an id by being run), in the order of mount numbers', () => {
   w.ok(['mount', '/b', 'two', 'tmpfs', 'noatime,noexec,nosuid,nodev', 'size=1m'])
   w.ok(['mount', '/a', '', 'tmpfs', 'strictatime'], ['mount', '/b', '/b', '', 'bind'])
   w.ok(['mount', '/b', '', '', 'remount,bind,rdonly,noatime,nodiratime'])
