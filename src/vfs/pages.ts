@@ -28,12 +28,17 @@ export interface BlockQuota {
 }
 
 class Page {
+  /** The memory that it is in, from `start` on: an array of its own, or a page of the pool that small files share. */
   bytes: Uint8Array
-  /** How many of the bytes count. */
+  start = 0
+  /** How many bytes of the memory are its own. */
+  room: number
+  /** How many of them count. */
   end: number
   present: number
   constructor(bytes: Uint8Array, present: number) {
     this.bytes = bytes
+    this.room = bytes.length
     this.end = bytes.length
     this.present = present
   }
@@ -43,34 +48,63 @@ class Page {
    * files stay small and many small appends linear; behind a first page of 64 KiB a new one is unlikely to stay short.
    */
   reserve(end: number, isFirst: boolean, pool: PagePool): void {
-    const old = this.bytes
-    if (end <= old.length) return
-    const grown = isFirst ? (old.length === 0 ? end : Math.max(end, old.length * 2, 256)) : PAGE_SIZE
-    const length = Math.min(PAGE_SIZE, (grown + 15) & ~15)
-    this.bytes = length === PAGE_SIZE ? pool.take() : new Uint8Array(length)
-    if (this.end > 0) this.bytes.set(old.subarray(0, this.end))
+    if (end <= this.room) return
+    const grown = isFirst ? (this.room === 0 ? end : Math.max(end, this.room * 2, 256)) : PAGE_SIZE
+    this.#move(Math.min(PAGE_SIZE, grown), pool)
+  }
+
+  /** Goes to other memory, of at least `room` bytes, with what there is room for. */
+  #move(room: number, pool: PagePool): void {
+    const { bytes, start, room: oldRoom } = this
+    this.room = (room + 15) & ~15
+    const piece = pool.takePiece(this.room)
+    if (piece) {
+      this.bytes = piece.bytes
+      this.start = piece.start
+    } else {
+      this.bytes = this.room === 0 ? NO_BYTES : this.room === PAGE_SIZE ? pool.take() : new Uint8Array(this.room)
+      this.start = 0
+    }
+    if (this.end > 0) copyBytes(bytes, start, this.bytes, this.start, this.end)
+    giveBack(bytes, start, oldRoom, pool)
+  }
+
+  /** Copies `count` bytes from `from` on, which all count. */
+  read(memory: Uint8Array, at: number, from: number, count: number): void {
+    copyBytes(this.bytes, this.start + from, memory, at, count)
   }
 
   /** Writes `count` bytes at `from`, for which there is room. */
   write(memory: Uint8Array, at: number, from: number, count: number): void {
-    if (from > this.end) this.bytes.fill(0, this.end, from)
-    copyBytes(memory, at, this.bytes, from, count)
+    if (from > this.end) this.#fill(this.end, from)
+    copyBytes(memory, at, this.bytes, this.start + from, count)
     if (from + count > this.end) this.end = from + count
+  }
+
+  #fill(from: number, to: number): void {
+    this.bytes.fill(0, this.start + from, this.start + to)
   }
 
   /** Makes [from, to) zeros. */
   clear(from: number, to: number, pool: PagePool): void {
     if (to < this.end) {
-      this.bytes.fill(0, from, to)
+      this.#fill(from, to)
       return
     }
     if (from >= this.end) return
     this.end = from
-    if (from >= this.bytes.length >> 1) return
-    const old = this.bytes
-    this.bytes = old.slice(0, from)
-    pool.give(old)
+    if (from < this.room >> 1) this.#move(from, pool)
   }
+
+  /** It is needed no more. */
+  release(pool: PagePool): void {
+    giveBack(this.bytes, this.start, this.room, pool)
+  }
+}
+
+function giveBack(bytes: Uint8Array, start: number, room: number, pool: PagePool): void {
+  if (room === bytes.length) pool.give(bytes)
+  else pool.givePiece({ bytes, start }, room)
 }
 
 const NO_BYTES = new Uint8Array(0)
@@ -117,7 +151,7 @@ export class PagedData {
       const page = index === 0 ? this.#first : this.#others?.get(index)
       if (page !== undefined) {
         const held = Math.min(count, page.end - from)
-        if (held > 0) copyBytes(page.bytes, from, memory, at + done, held)
+        if (held > 0) page.read(memory, at + done, from, held)
         if (held < count) memory.fill(0, at + done + Math.max(held, 0), at + done + count)
       } else this.#readBase(memory, at + done, count, position, attempt)
       done += count
@@ -288,7 +322,7 @@ export class PagedData {
     if (page.present === 0 && base >= this.#baseSize) {
       if (index === 0) this.#first = undefined
       else this.#others?.delete(index)
-      this.#quota.pool.give(page.bytes)
+      page.release(this.#quota.pool)
       return
     }
     page.clear(from, to, this.#quota.pool)
@@ -363,8 +397,8 @@ export class PagedData {
   /** Gives everything back; the data is gone. */
   clear(): void {
     this.#give(this.#blocks)
-    if (this.#first) this.#quota.pool.give(this.#first.bytes)
-    if (this.#others) for (const { bytes } of this.#others.values()) this.#quota.pool.give(bytes)
+    this.#first?.release(this.#quota.pool)
+    if (this.#others) for (const page of this.#others.values()) page.release(this.#quota.pool)
     this.#first = undefined
     this.#others = undefined
     this.#base = undefined
