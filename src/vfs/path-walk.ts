@@ -217,7 +217,9 @@ export class PathWalk {
 
   #checkName(name: string): void {
     const limit = this.mount.superblock.nameMax
-    if (name.length * 3 > limit && utf8Length(name) > limit) throw new ErrnoError('ENAMETOOLONG', this.path)
+    if (name.length * 3 <= limit || utf8Length(name) <= limit) return
+    // In a directory that was removed nothing is looked for, however long its name.
+    throw new ErrnoError(this.dentry.dead ? 'ENOENT' : 'ENAMETOOLONG', this.path)
   }
 
   #componentEnd(): number {

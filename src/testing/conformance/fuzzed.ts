@@ -86,4 +86,18 @@ export const fuzzed: readonly Spec[] = [
     },
     { needs: ['calls'] },
   ),
+  spec(
+    'A048 in a removed directory every name is missing, also one that is too long',
+    (root) => {
+      root.mkdir('d')
+      root.sys.chdir('d')
+      root.rmdir('../d')
+      const long = 'n'.repeat(256)
+      fails('ENOENT', () => root.lstat(long))
+      fails('ENOENT', () => root.mkdir(long))
+      fails('ENOENT', () => root.open(long, O_RDWR | O_CREAT))
+      root.sys.chdir('/')
+    },
+    { needs: ['calls', 'root'] },
+  ),
 ]
