@@ -1,4 +1,7 @@
-/** A short run of the fuzz test; `npm run fuzz` runs a long one. It needs Linux, for the comparison, and is no test elsewhere. */
+/**
+ * A short run of the fuzz test, the same sequences each time, so that a change is judged by itself; `npm run fuzz` runs new ones, and
+ * many. It needs Linux, for the comparison, and is no test elsewhere.
+ */
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -11,7 +14,7 @@ const linux = fileURLToPath(new URL('linux.mjs', import.meta.url))
 test.runIf(existsSync('/dev/shm'))(
   'random sequences of operations do the same on ours as on a tmpfs of Linux',
   async () => {
-    const seed = Number(process.env.RUNTAB_FUZZ_SEED ?? Date.now() & 0x7fffffff)
+    const seed = Number(process.env.RUNTAB_FUZZ_SEED ?? 20_261_120)
     console.log(
       `fuzz: ${SEQUENCES} sequences, seed ${seed} (again: RUNTAB_FUZZ_SEED=${seed}, or npm run fuzz -- --seed ${seed})`,
     )
