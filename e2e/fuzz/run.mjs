@@ -1,5 +1,6 @@
 /** `npm run fuzz -- --sequences N [--seed S]`: random sequences of file operations on ours and on a real tmpfs, compared.
  *  Prints the seed; on a divergence prints the shortest sequence found that shows it, and exits with 1. */
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -26,6 +27,7 @@ await build({
   },
 })
 const { fuzz } = await import(pathToFileURL(join(outDir, 'fuzz.mjs')).href)
+rmSync(outDir, { recursive: true })
 
 /** A seed serves this many sequences, so that a failure is found again soon. */
 const PER_SEED = 2000

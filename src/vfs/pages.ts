@@ -270,10 +270,10 @@ export class PagedData {
     return end
   }
 
-  /** Sets the size; a grown part is a hole, a cut part is given back. Errors: EFBIG; never ENOSPC. */
+  /** Sets the size; a grown part is a hole, what lies behind it is given back (also if the size stays). Errors: EFBIG; never ENOSPC. */
   truncate(size: number): void {
     if (size > Number.MAX_SAFE_INTEGER) throw new ErrnoError('EFBIG')
-    if (size < this.size) {
+    if (size <= this.size) {
       this.#baseSize = Math.min(this.#baseSize, size)
       this.#free(size, this.#reach)
       this.#reach = Math.min(this.#reach, Math.ceil(size / PAGE_SIZE) * PAGE_SIZE)

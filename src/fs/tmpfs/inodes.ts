@@ -264,57 +264,64 @@ export class TmpfsDirectory extends TmpfsInode implements DirectoryInode {
 
 export class TmpfsFile extends TmpfsInode implements FileInode {
   readonly kind = 'file'
-  readonly #data: PagedData
+  /** Made with the first byte or the first other size: many files stay empty. */
+  #data: PagedData | undefined
 
   constructor(filesystem: Tmpfs, what: NewInode) {
     super(filesystem, what)
-    this.#data = new PagedData(filesystem)
+    this.#data = undefined
+  }
+
+  #content(): PagedData {
+    this.#data ??= new PagedData(this.filesystem)
+    return this.#data
   }
 
   override get size(): number {
-    return this.#data.size
+    return this.#data === undefined ? 0 : this.#data.size
   }
 
   override get blocks(): number {
-    return this.#data.blocks * (BLOCK_SIZE / 512)
+    return this.#data === undefined ? 0 : this.#data.blocks * (BLOCK_SIZE / 512)
   }
 
   read(memory: Uint8Array, at: number, length: number, offset: number, attempt: Attempt): number {
-    return this.#data.read(memory, at, length, offset, attempt)
+    return this.#data === undefined ? 0 : this.#data.read(memory, at, length, offset, attempt)
   }
 
   write(memory: Uint8Array, at: number, length: number, offset: number, attempt: Attempt): number {
-    return this.#data.write(memory, at, length, offset, attempt)
+    return this.#content().write(memory, at, length, offset, attempt)
   }
 
   truncate(size: number): void {
-    this.#data.truncate(size)
+    if (this.#data !== undefined || size > 0) this.#content().truncate(size)
   }
 
   allocate(mode: number, offset: number, length: number, attempt: Attempt): void {
     const end = offset + length
     if (end > Number.MAX_SAFE_INTEGER) throw new ErrnoError('EFBIG')
-    if (mode === (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) this.#data.punch(offset, end, attempt)
+    const data = this.#content()
+    if (mode === (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) data.punch(offset, end, attempt)
     else if (mode === 0 || mode === FALLOC_FL_KEEP_SIZE) {
-      this.#data.allocate(offset, end, attempt)
-      if (mode === 0 && end > this.#data.size) this.#data.size = end
+      data.allocate(offset, end, attempt)
+      if (mode === 0 && end > data.size) data.size = end
     } else throw new ErrnoError('EOPNOTSUPP')
   }
 
   nextData(offset: number): number | undefined {
-    return this.#data.nextData(offset)
+    return this.#data?.nextData(offset)
   }
 
   nextHole(offset: number): number | undefined {
-    return this.#data.nextHole(offset)
+    return this.#data?.nextHole(offset)
   }
 
   adopt(source: PageSource): void {
-    this.#data.adopt(source)
+    this.#content().adopt(source)
   }
 
   protected override freeSpace(): void {
-    this.#data.clear()
+    this.#data?.clear()
   }
 }
 

@@ -1,6 +1,15 @@
 /** What random sequences, run on Linux and on ours side by side (e2e/fuzz), have found: each divergence, as a spec. */
 
-import { CAP_CHOWN, O_APPEND, O_CREAT, O_NOFOLLOW, O_RDONLY, O_RDWR, SEEK_CUR } from '../../abi/linux.ts'
+import {
+  CAP_CHOWN,
+  FALLOC_FL_KEEP_SIZE,
+  O_APPEND,
+  O_CREAT,
+  O_NOFOLLOW,
+  O_RDONLY,
+  O_RDWR,
+  SEEK_CUR,
+} from '../../abi/linux.ts'
 import { equal, fails, type Spec, spec } from './spec.ts'
 
 export const fuzzed: readonly Spec[] = [
@@ -99,5 +108,18 @@ export const fuzzed: readonly Spec[] = [
       root.sys.chdir('/')
     },
     { needs: ['calls', 'root'] },
+  ),
+  spec(
+    'A207 a size that is set to what it was gives back what lies allocated behind it',
+    (root) => {
+      const fd = root.open('f', O_RDWR | O_CREAT)
+      root.write(fd, 'text')
+      root.sys.fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 1 << 16)
+      equal(root.sys.fstat(fd).blocks, 128)
+      root.sys.ftruncate(fd, 4)
+      equal(root.sys.fstat(fd).blocks, 8)
+      root.close(fd)
+    },
+    { needs: ['calls', 'tmpfs'] },
   ),
 ]
