@@ -73,10 +73,15 @@ export function vfsVerdict({ rows, depth, memory }) {
       rows.filter(({ metadata }) => metadata),
     ),
   )
-  const growing = rows.filter(({ growth }) => growth !== undefined && !(growth <= GROWTH_LIMIT))
+  // What grows more on node:fs, whose kernel's algorithms do not grow, is the machine's memory: 100,000 entries fit no cache.
+  const growing = rows.filter(
+    ({ growth, node_growth = 0 }) => growth !== undefined && !(growth <= Math.max(GROWTH_LIMIT, node_growth)),
+  )
   say(
-    `no row grows by more than ${GROWTH_LIMIT}`,
-    growing.map(({ name, growth }) => `${name}: ${growth?.toFixed(2)}`),
+    `no row grows by more than ${GROWTH_LIMIT}, or than node:fs does in the same run`,
+    growing.map(
+      ({ name, growth, node_growth }) => `${name}: ${growth?.toFixed(2)}, node:fs ${node_growth?.toFixed(2)}`,
+    ),
   )
   const ratio = depth.with_mounts / depth.per_level
   say('a path costs the same whatever the number of mounts', ratio <= GROWTH_LIMIT ? [] : [`${ratio.toFixed(2)} times`])
