@@ -148,6 +148,10 @@ export interface FileContent {
 
 export interface FileInode extends InodeAttributes {
   readonly kind: 'file'
+  /** 512-byte blocks that are read from a source which was adopted, and not among `blocks`. */
+  readonly borrowed?: number
+  /** The file is about to be opened for writing, and may make itself ready: an overlay's is copied up. ENOSPC. */
+  openForWriting?(attempt: Attempt): void
   /** Copies up to `length` bytes from `offset`; 0 at or past the end. Short only at the end of the file. */
   read(memory: Uint8Array, at: number, length: number, offset: number, attempt: Attempt): number
   /** Writes at `offset`, growing the file; short where space ends, ENOSPC where none is left. */

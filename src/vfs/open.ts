@@ -218,7 +218,11 @@ export function openExisting(context: Context, place: VirtualDentry, flags: numb
     return new FileDescription(place, flags, context.devices.open(inode, context, { place, flags }))
   }
   if (inode.kind === 'fifo') return openFifo(context, place, flags, path)
-  if ((flags & O_TRUNC) === 0 || inode.kind !== 'file') return new FileDescription(place, flags)
+  if (inode.kind !== 'file') return new FileDescription(place, flags)
+  if ((flags & O_TRUNC) === 0) {
+    if (writes) inode.openForWriting?.(context.attempt)
+    return new FileDescription(place, flags)
+  }
   const events = truncateFile(context, inode, 0)
   const file = new FileDescription(place, flags)
   // Linux tells that it is open before it truncates.

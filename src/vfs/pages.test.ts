@@ -83,6 +83,114 @@ test('B032 B033 B038 B040 B043 B045 data, holes, cuts and charges agree with an 
   )
 })
 
+test('over a base that must be waited for, in little space, each change is made as a whole or up to where space ends', () => {
+  const offset = fc.oneof(
+    fc.nat(4 * PAGE_SIZE),
+    fc.constantFrom(0, BLOCK_SIZE, PAGE_SIZE, 2 * PAGE_SIZE, PAGE_SIZE - 1),
+  )
+  const length = fc.oneof(fc.nat(100), fc.nat(3 * PAGE_SIZE), fc.constantFrom(PAGE_SIZE, 2 * PAGE_SIZE))
+  const step = fc.record({ kind: fc.constantFrom('write', 'truncate', 'punch', 'allocate'), offset, length })
+  const bytes = new Uint8Array(4 * PAGE_SIZE).map((_, i) => (i % 250) + 1)
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 20 }), fc.nat(bytes.length), fc.nat(60), (steps, baseSize, space) => {
+      const quota = new Quota(space)
+      const data = new PagedData(quota)
+      const cold: PageSource = {
+        size: baseSize,
+        read(memory, at, length, offset, attempt) {
+          const asked = attempt.note(cold, () => new Set<number>())
+          const isNew = !asked.has(offset)
+          asked.add(offset)
+          if (isNew) throw new WouldBlock([new WaitQueue()])
+          memory.set(bytes.subarray(offset, offset + length), at)
+        },
+      }
+      if (baseSize > 0) data.adopt(cold)
+      let model = bytes.slice(0, baseSize)
+      const inOneCall = <T>(operation: (attempt: Attempt) => T): T => {
+        const attempt = new Attempt()
+        for (let waits = 0; ; waits++) {
+          const before = [data.size, data.blocks, data.borrowed, quota.left]
+          try {
+            return operation(attempt)
+          } catch (failure) {
+            expect([data.size, data.blocks, data.borrowed, quota.left]).toEqual(before)
+            if (!(failure instanceof WouldBlock) || waits > 20) throw failure
+            // All that was missing was asked for at once.
+            expect(waits).toBeLessThan(4)
+          }
+        }
+      }
+      const all = () => {
+        const read = new Uint8Array(data.size).fill(0xee)
+        // Each run of pages is read by itself here, so that it may take as many waits as there are.
+        for (let at = 0; at < read.length; at += 5000) {
+          inOneCall((attempt) => data.read(read, at, Math.min(5000, read.length - at), at, attempt))
+        }
+        return read
+      }
+      for (const [i, { kind, offset, length }] of steps.entries()) {
+        const content = new Uint8Array(length).fill(i + 100)
+        try {
+          if (kind === 'write') {
+            const count = inOneCall((attempt) => data.write(content, 0, length, offset, attempt))
+            if (count < length) expect(quota.left).toBeLessThan(16)
+            if (count > 0) {
+              const grown = new Uint8Array(Math.max(model.length, offset + count))
+              grown.set(model)
+              model = grown.fill(i + 100, offset, offset + count)
+            }
+          } else if (kind === 'truncate') {
+            data.truncate(offset)
+            const cut = new Uint8Array(offset)
+            cut.set(model.subarray(0, offset))
+            model = cut
+          } else if (kind === 'punch') {
+            inOneCall((attempt) => data.punch(offset, offset + length, attempt))
+            model.fill(0, offset, offset + length)
+          } else {
+            inOneCall((attempt) => data.allocate(offset, offset + Math.max(1, length), attempt))
+          }
+        } catch (failure) {
+          expect((failure as { code?: string }).code).toBe('ENOSPC')
+        }
+        expect(data.blocks).toBe(space - quota.left)
+        expect(data.borrowed).toBeGreaterThanOrEqual(0)
+        expect(Buffer.compare(all(), model)).toBe(0)
+      }
+      if (steps.length === 0) expect(data.borrowed).toBe(Math.ceil(baseSize / BLOCK_SIZE))
+      data.truncate(0)
+      expect([data.borrowed, data.blocks]).toEqual([0, 0])
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('what is overwritten or punched as a whole is not read from the base, and a punched part takes a page at each end', () => {
+  const GIB = 1 << 30
+  const read: number[] = []
+  const base: PageSource = {
+    size: GIB,
+    read(memory, at, length, offset) {
+      read.push(offset)
+      memory.fill(7, at, at + length)
+    },
+  }
+  const quota = new Quota(48)
+  const data = new PagedData(quota)
+  data.adopt(base)
+  expect(data.write(new Uint8Array(PAGE_SIZE).fill(1), 0, PAGE_SIZE, 5 * PAGE_SIZE, attempt)).toBe(PAGE_SIZE)
+  expect([read, data.blocks]).toEqual([[], 16])
+  data.punch(10 * PAGE_SIZE + 1, 2000 * PAGE_SIZE + 1, attempt)
+  expect([read, data.blocks]).toEqual([[10 * PAGE_SIZE, 2000 * PAGE_SIZE], 48 - 15])
+  expect([...content(data, 10 * PAGE_SIZE, 2)]).toEqual([7, 0])
+  expect([...content(data, 2000 * PAGE_SIZE, 2)]).toEqual([0, 7])
+  data.punch(3000 * PAGE_SIZE + 5, GIB, attempt)
+  expect(data.blocks).toBe(48 - 15)
+  expect([...content(data, 3000 * PAGE_SIZE + 4, 2), data.size]).toEqual([7, 0, GIB])
+  expect(read.length).toBe(3)
+})
+
 describe('B040 a write that meets the end of space', () => {
   test('is short, keeps what it wrote, and fails only when nothing fits', () => {
     const data = new PagedData(new Quota(2))

@@ -12,7 +12,7 @@
 import { ErrnoError } from '../abi/errno.ts'
 import type { PageSource } from './inode.ts'
 import type { PagePool } from './page-pool.ts'
-import type { Attempt } from './waiting.ts'
+import { type Attempt, Missing } from './waiting.ts'
 
 export const PAGE_SIZE = 65_536
 export const BLOCK_SIZE = 4096
@@ -121,6 +121,7 @@ export class PagedData {
   #reach = 0
   /** How much of the base still counts: less than its size once the file was cut. */
   #baseSize = 0
+  #borrowed = 0
 
   constructor(quota: BlockQuota) {
     this.#quota = quota
@@ -131,10 +132,16 @@ export class PagedData {
     return this.#blocks
   }
 
+  /** Blocks of 4 KiB that are read from the base: nothing is charged for them yet. */
+  get borrowed(): number {
+    return this.#borrowed
+  }
+
   /** Becomes the content of a source, which must not change, without reading it. Only for data that is empty. */
   adopt(source: PageSource): void {
     this.#base = source
     this.#baseSize = source.size
+    this.#borrowed = Math.ceil(source.size / BLOCK_SIZE)
     this.size = source.size
   }
 
@@ -147,13 +154,19 @@ export class PagedData {
       const position = offset + done
       const index = Math.floor(position / PAGE_SIZE)
       const from = position - index * PAGE_SIZE
-      const count = Math.min(PAGE_SIZE - from, total - done)
+      let count = Math.min(PAGE_SIZE - from, total - done)
       const page = index === 0 ? this.#first : this.#others?.get(index)
       if (page !== undefined) {
         const held = Math.min(count, page.end - from)
         if (held > 0) page.read(memory, at + done, from, held)
         if (held < count) memory.fill(0, at + done + Math.max(held, 0), at + done + count)
-      } else this.#readBase(memory, at + done, count, position, attempt)
+      } else {
+        // Of the base as much as there is in one go: what it has to wait for it asks for at once.
+        if (this.#base)
+          for (let next = index + 1; count < total - done && !this.#others?.has(next); next++) count += PAGE_SIZE
+        count = Math.min(count, total - done)
+        this.#readBase(memory, at + done, count, position, attempt)
+      }
       done += count
     }
     return total
@@ -171,7 +184,7 @@ export class PagedData {
    */
   write(memory: Uint8Array, at: number, length: number, offset: number, attempt: Attempt): number {
     if (offset + length > Number.MAX_SAFE_INTEGER) throw new ErrnoError('EFBIG')
-    const loaded = this.#load(offset, offset + length, attempt)
+    const loaded = this.#load(offset, offset + length, true, attempt)
     let done = 0
     while (done < length) {
       const position = offset + done
@@ -200,32 +213,68 @@ export class PagedData {
   }
 
   /**
-   * What the base holds of the pages in [start, end) that are not in memory. It is read before anything changes, since the
-   * base may have to wait.
+   * What the base holds of the pages in [start, end) that are not in memory, without those that lie wholly inside if they are to
+   * be `dropped`. It is read before anything changes, since the base may have to wait; what has come is kept for the call.
    */
-  #load(start: number, end: number, attempt: Attempt): Map<number, Uint8Array> | undefined {
+  #load(start: number, end: number, dropped: boolean, attempt: Attempt): Map<number, Uint8Array> | undefined {
     const first = Math.floor(start / PAGE_SIZE)
     const stop = Math.min(end, this.#baseSize)
     if (first * PAGE_SIZE >= stop || !this.#base) return undefined
-    const loaded = new Map<number, Uint8Array>()
+    const kept = attempt.noted<Map<number, Uint8Array>>(this)
+    const loaded = new Map(kept)
+    kept?.clear()
+    const missing = new Missing()
     for (let index = first; index * PAGE_SIZE < stop; index++) {
-      if (index === 0 ? this.#first : this.#others?.has(index)) continue
-      const bytes = new Uint8Array(Math.min(PAGE_SIZE, this.#baseSize - index * PAGE_SIZE))
-      this.#base.read(bytes, 0, bytes.length, index * PAGE_SIZE, attempt)
-      loaded.set(index, bytes)
+      if (loaded.has(index) || (index === 0 ? this.#first : this.#others?.has(index))) continue
+      const begin = index * PAGE_SIZE
+      const held = this.#heldIn(index)
+      if (dropped && start <= begin && begin + held <= end) continue
+      const bytes = new Uint8Array(held)
+      missing.try(() => {
+        this.#base!.read(bytes, 0, held, begin, attempt)
+        loaded.set(index, bytes)
+      })
     }
+    if (missing.any && loaded.size > 0) {
+      const notes = attempt.note(this, () => new Map<number, Uint8Array>())
+      for (const [index, bytes] of loaded) notes.set(index, bytes)
+    }
+    missing.wait()
     return loaded
   }
 
-  /** The page in memory, made of what was loaded for it; undefined if there is no space for that. */
-  #writable(index: number, loaded: Map<number, Uint8Array> | undefined): Page | undefined {
-    const page = index === 0 ? this.#first : this.#others?.get(index)
-    return page ?? this.#makePage(index, loaded?.get(index) ?? NO_BYTES)
+  /** How many bytes of a page the base has. */
+  #heldIn(index: number): number {
+    return Math.max(0, Math.min(PAGE_SIZE, this.#baseSize - index * PAGE_SIZE))
   }
 
-  #makePage(index: number, bytes: Uint8Array): Page | undefined {
-    const present = blockBits(0, bytes.length)
+  /** The base counts up to `size` only. */
+  #cutBase(size: number): void {
+    if (size >= this.#baseSize) return
+    this.#baseSize = size
+    this.#borrowed = Math.ceil(size / BLOCK_SIZE)
+    if (this.#first) this.#returned(0)
+    if (this.#others) for (const index of this.#others.keys()) this.#returned(index)
+  }
+
+  /** A page is in memory now. */
+  #returned(index: number): void {
+    this.#borrowed -= countBits(blockBits(0, this.#heldIn(index)))
+  }
+
+  /**
+   * The page in memory, made of what was loaded for it; undefined if there is no space for that. One of the base that was not
+   * loaded is about to be overwritten: it is charged as a whole, since nothing of it is left to show.
+   */
+  #writable(index: number, loaded: Map<number, Uint8Array> | undefined): Page | undefined {
+    const page = index === 0 ? this.#first : this.#others?.get(index)
+    if (page) return page
+    const present = blockBits(0, this.#heldIn(index))
     if (!this.#take(countBits(present))) return undefined
+    return this.#makePage(index, loaded?.get(index) ?? NO_BYTES, present)
+  }
+
+  #makePage(index: number, bytes: Uint8Array, present: number): Page {
     const page = new Page(bytes, present)
     this.#reach = Math.max(this.#reach, (index + 1) * PAGE_SIZE)
     if (index === 0) this.#first = page
@@ -233,11 +282,13 @@ export class PagedData {
       this.#others ??= new Map()
       this.#others.set(index, page)
     }
+    if (this.#base) this.#returned(index)
     return page
   }
 
   #dropIfEmpty(index: number, page: Page): void {
-    if (page.present !== 0) return
+    // Where the base would show through, an empty page is a hole.
+    if (page.present !== 0 || index * PAGE_SIZE < this.#baseSize) return
     if (index === 0) this.#first = undefined
     else this.#others?.delete(index)
   }
@@ -274,23 +325,33 @@ export class PagedData {
   truncate(size: number): void {
     if (size > Number.MAX_SAFE_INTEGER) throw new ErrnoError('EFBIG')
     if (size <= this.size) {
-      this.#baseSize = Math.min(this.#baseSize, size)
+      this.#cutBase(size)
       this.#free(size, this.#reach)
       this.#reach = Math.min(this.#reach, Math.ceil(size / PAGE_SIZE) * PAGE_SIZE)
     }
     this.size = size
   }
 
-  /** Makes [start, end) read as zeros and gives whole blocks back: fallocate(2) with PUNCH_HOLE. */
+  /** Makes [start, end) read as zeros and gives whole blocks back: fallocate(2) with PUNCH_HOLE. Errors: ENOSPC for a part of the base. */
   punch(start: number, end: number, attempt: Attempt): void {
     const stop = Math.min(end, Math.max(this.size, this.#reach))
     if (start >= stop) return
-    const loaded = this.#load(start, stop, attempt)
-    // Base pages that lose a part only must be in memory; those that lose all of it become empty pages in memory.
-    for (let index = Math.floor(start / PAGE_SIZE); index * PAGE_SIZE < Math.min(stop, this.#baseSize); index++) {
-      if (!this.#writable(index, loaded)) throw new ErrnoError('ENOSPC')
-    }
+    if (stop >= this.#baseSize) this.#cutBase(start)
+    else this.#punchBase(start, stop, attempt)
     this.#free(start, end)
+  }
+
+  /** Base pages that lose a part only come to memory; those that lose all of it become empty pages in memory. */
+  #punchBase(start: number, end: number, attempt: Attempt): void {
+    const loaded = this.#load(start, end, true, attempt)
+    let blocks = 0
+    for (const bytes of loaded?.values() ?? []) blocks += countBits(blockBits(0, bytes.length))
+    if (!this.#take(blocks)) throw new ErrnoError('ENOSPC')
+    for (let index = Math.floor(start / PAGE_SIZE); index * PAGE_SIZE < end; index++) {
+      if (index === 0 ? this.#first : this.#others?.has(index)) continue
+      const bytes = loaded?.get(index) ?? NO_BYTES
+      this.#makePage(index, bytes, blockBits(0, bytes.length))
+    }
   }
 
   /** Zeroes [start, end) of the pages in memory and uncharges the blocks that lie wholly inside it. */
@@ -338,14 +399,11 @@ export class PagedData {
       const page = index === 0 ? this.#first : this.#others?.get(index)
       const bits = bitsOfPage(index, start, end)
       if (page) missing += countBits(bits & ~page.present)
-      else {
-        const held = Math.max(0, Math.min(PAGE_SIZE, this.#baseSize - index * PAGE_SIZE))
-        missing += countBits(bits | blockBits(0, held))
-      }
+      else missing += countBits(bits | blockBits(0, this.#heldIn(index)))
     }
     if (!this.#quota.take(missing)) throw new ErrnoError('ENOSPC')
     this.#quota.give(missing)
-    const loaded = this.#load(start, end, attempt)
+    const loaded = this.#load(start, end, false, attempt)
     for (let index = first; index <= last; index++) {
       const page = this.#writable(index, loaded)
       if (!page) throw new ErrnoError('ENOSPC')
@@ -372,9 +430,7 @@ export class PagedData {
       const index = Math.floor(position / PAGE_SIZE)
       const start = index * PAGE_SIZE
       const page = index === 0 ? this.#first : this.#others?.get(index)
-      const present = page
-        ? page.present
-        : blockBits(0, Math.max(0, Math.min(PAGE_SIZE, this.#baseSize - start))) & ALL_BLOCKS
+      const present = page ? page.present : blockBits(0, this.#heldIn(index))
       for (let block = Math.floor((position - start) / BLOCK_SIZE); block < BLOCKS_PER_PAGE; block++) {
         const found = Math.max(position, start + block * BLOCK_SIZE)
         if (found >= this.size) return undefined
@@ -403,6 +459,7 @@ export class PagedData {
     this.#others = undefined
     this.#base = undefined
     this.#baseSize = 0
+    this.#borrowed = 0
     this.#reach = 0
     this.size = 0
   }

@@ -46,6 +46,36 @@ export class WouldBlock {
   }
 }
 
+/** Parts that are not there yet: all are asked for before the call waits. */
+export class Missing {
+  #queues: WaitQueue[] | undefined
+  #deadline: bigint | undefined
+
+  /** Runs `read`; undefined if its answer must be waited for. */
+  try<T>(read: () => T): T | undefined {
+    try {
+      return read()
+    } catch (failure) {
+      if (!(failure instanceof WouldBlock)) throw failure
+      this.#queues ??= []
+      this.#queues.push(...failure.queues)
+      const { deadline } = failure
+      if (deadline !== undefined && (this.#deadline === undefined || deadline < this.#deadline))
+        this.#deadline = deadline
+      return undefined
+    }
+  }
+
+  get any(): boolean {
+    return this.#queues !== undefined
+  }
+
+  /** Throws WouldBlock if anything is missing. */
+  wait(): void {
+    if (this.#queues) throw new WouldBlock(this.#queues, this.#deadline)
+  }
+}
+
 /**
  * Thrown by a change that was sent to a backend outside the kernel and must not be sent again. `finish` is called with
  * what `reply` resolves to (or with its error) and gives the operation's result, or throws its error.

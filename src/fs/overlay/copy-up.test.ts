@@ -4,7 +4,7 @@ import { AT_EMPTY_PATH, O_APPEND, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '..
 import { encodeUtf8 } from '../../abi/utf8.ts'
 import { overlayOf, testVfs, tmpfsOf } from '../../testing/overlays.ts'
 import { find, linkTo, type Planted, picture, Shell, type Tree, textOf } from '../../testing/trees.ts'
-import type { DirectoryInode, FileInode, NewInode, PageSource } from '../../vfs/inode.ts'
+import type { DirectoryInode, FileInode, FilesystemUsage, NewInode, PageSource } from '../../vfs/inode.ts'
 import { Attempt } from '../../vfs/waiting.ts'
 
 const times = { atime: 1_234_567_890n, mtime: 987_654_321n }
@@ -70,11 +70,16 @@ describe.each(kinds)('a lower %s', (kind) => {
   })
 })
 
-describe('what copies up (a file opened for writing at its first change, not before)', () => {
+describe('B100 what copies up', () => {
   test.each<[string, (shell: Shell) => void, Record<string, string>]>([
     ['a write', (shell) => shell.write('d/f', 'T', 0), { d: 'dir', 'd/f': 'file Text' }],
+    ['opening for writing', (shell) => shell.close(shell.open('d/f', O_WRONLY)), { d: 'dir', 'd/f': 'file text' }],
+    ['opening for both', (shell) => shell.close(shell.open('d/f', O_RDWR)), { d: 'dir', 'd/f': 'file text' }],
     ['open with O_TRUNC', (shell) => shell.close(shell.open('d/f', O_WRONLY | O_TRUNC)), { d: 'dir', 'd/f': 'file' }],
     ['truncate', (shell) => shell.truncate('d/f', 2), { d: 'dir', 'd/f': 'file te' }],
+    ['open with O_TRUNC for reading', (s) => s.close(s.open('d/f', O_TRUNC)), { d: 'dir', 'd/f': 'file' }],
+    ['chown', (s) => s.call((task) => task.fchownat(-100, 'd/f', 1, 1, 0)), { d: 'dir', 'd/f': 'file text' }],
+    ['utimes', (shell) => shell.utimes('d/f', 1n, 2n), { d: 'dir', 'd/f': 'file text' }],
     ['chmod', (shell) => shell.chmod('d/f', 0o600), { d: 'dir', 'd/f': 'file text' }],
     ['utimes of a link', (shell) => shell.utimes('d/l', 1n, 2n), { d: 'dir', 'd/l': 'link f' }],
     ['link', (shell) => shell.link('d/f', 'g'), { d: 'dir', 'd/f': 'file text', g: 'file text' }],
@@ -193,13 +198,16 @@ describe('open descriptions', () => {
     shell.close(reader)
   })
 
+  /** What a change leaves: a whiteout, which is an inode. */
+  const withWhiteout = (usage: FilesystemUsage) => ({ ...usage, filesFree: usage.filesFree - 1 })
+
   test('a lower file that was removed while open can still be written, cut and changed, and its space returns', () => {
     const overlay = overlayOf({ lowers: [{ f: 'old text' }], upperData: 'size=1m,nr_inodes=100' })
     const { shell } = overlay
+    const before = overlay.upperFilesystem.usage()
     const fd = shell.open('f', O_RDWR)
     const { ino } = shell.stat('f')
     shell.unlink('f')
-    const before = overlay.upperFilesystem.usage()
     expect(shell.call((task) => task.fstat(fd))).toMatchObject({ ino, nlink: 0 })
     shell.pwrite(fd, 'NEW', 0)
     expect(shell.pread(fd)).toBe('NEW text')
@@ -208,29 +216,32 @@ describe('open descriptions', () => {
     expect(shell.call((task) => task.fstat(fd))).toMatchObject({ ino, nlink: 0, size: 5, mode: 0o100611 })
     expect(picture(overlay.upper)).toEqual({ f: 'whiteout' })
     shell.close(fd)
-    expect(overlay.upperFilesystem.usage()).toEqual(before)
+    expect(overlay.upperFilesystem.usage()).toEqual(withWhiteout(before))
   })
 
-  test('the same where the upper makes no nameless files, and for a directory', () => {
+  test.each<[string, readonly string[]]>([
+    ['', []],
+    [', where the upper makes no nameless files', ['createUnnamed']],
+  ])('B109 what was removed while open for reading is copied up without a name when it is changed%s', (_, without) => {
     const overlay = overlayOf({
       lowers: [{ f: 'old text', d: { kind: 'directory' } }],
       upperData: 'nr_inodes=100',
-      upperVeil: { without: ['createUnnamed'] },
+      upperVeil: { without },
     })
     const { shell } = overlay
-    const fds = [shell.open('f', O_RDWR), shell.open('d', O_RDONLY)] as const
+    const before = overlay.upperFilesystem.usage()
+    const fds = [shell.open('f', O_RDONLY), shell.open('d', O_RDONLY)] as const
     shell.unlink('f')
     shell.rmdir('d')
-    const before = overlay.upperFilesystem.usage()
-    shell.pwrite(fds[0], 'NEW', 0)
     for (const fd of fds) {
       shell.call((task) => task.fchmodat(fd, '', 0o700, AT_EMPTY_PATH))
       expect(shell.call((task) => task.fstat(fd))).toMatchObject({ nlink: 0 })
     }
-    expect(shell.pread(fds[0])).toBe('NEW text')
+    expect(shell.pread(fds[0])).toBe('old text')
     expect(picture(overlay.upper)).toEqual({ d: 'whiteout', f: 'whiteout' })
+    for (const path of ['f', 'd']) expect(() => shell.chmod(path, 0o700)).toThrow('ENOENT')
     for (const fd of fds) shell.close(fd)
-    expect(overlay.upperFilesystem.usage()).toEqual(before)
+    expect(overlay.upperFilesystem.usage()).toEqual(withWhiteout(before))
   })
 
   test('a file that is open in the upper counts there as open', () => {

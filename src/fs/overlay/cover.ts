@@ -6,10 +6,10 @@
  */
 
 import type { DirectoryInode } from '../../vfs/inode.ts'
-import type { Attempt } from '../../vfs/waiting.ts'
+import { type Attempt, Missing } from '../../vfs/waiting.ts'
 import type { Undo } from './copy-up.ts'
 import type { OverlayDirectory } from './directory.ts'
-import { type LowerDirectory, Missing } from './merge.ts'
+import type { LowerDirectory } from './merge.ts'
 import { makeWhiteout } from './whiteouts.ts'
 
 /** Names to hide in one directory; undefined stands for the directory that is to be made. */

@@ -7,7 +7,7 @@
 
 import { utf8Length } from '../../abi/utf8.ts'
 import type { DirectoryInode, Inode, ListedEntry } from '../../vfs/inode.ts'
-import { type Attempt, type WaitQueue, WouldBlock } from '../../vfs/waiting.ts'
+import { type Attempt, Missing } from '../../vfs/waiting.ts'
 import { Listing } from './listing.ts'
 import { isWhiteout, type Marks } from './marks.ts'
 
@@ -26,36 +26,6 @@ export interface Found {
   readonly layer: number
   /** The directories that merge, where the topmost inode is one; `lower` is then the first of them. */
   readonly lowers: readonly LowerDirectory[]
-}
-
-/** Parts of a layer that are not there yet: all are asked for before the call waits. */
-export class Missing {
-  #queues: WaitQueue[] | undefined
-  #deadline: bigint | undefined
-
-  /** Runs `read`; undefined if its answer must be waited for. */
-  try<T>(read: () => T): T | undefined {
-    try {
-      return read()
-    } catch (failure) {
-      if (!(failure instanceof WouldBlock)) throw failure
-      this.#queues ??= []
-      this.#queues.push(...failure.queues)
-      const { deadline } = failure
-      if (deadline !== undefined && (this.#deadline === undefined || deadline < this.#deadline))
-        this.#deadline = deadline
-      return undefined
-    }
-  }
-
-  get any(): boolean {
-    return this.#queues !== undefined
-  }
-
-  /** Throws WouldBlock if anything is missing. */
-  wait(): void {
-    if (this.#queues) throw new WouldBlock(this.#queues, this.#deadline)
-  }
 }
 
 const NONE: readonly LowerDirectory[] = []

@@ -8,12 +8,11 @@
 
 import { ErrnoError } from '../../abi/errno.ts'
 import type { DirectoryInode, Inode } from '../../vfs/inode.ts'
-import type { Attempt } from '../../vfs/waiting.ts'
+import { type Attempt, Missing } from '../../vfs/waiting.ts'
 import { allOrNothing, type Prepared, place, prepare, type Undo } from './copy-up.ts'
 import { Cover, setLowers } from './cover.ts'
 import type { OverlayDirectory } from './directory.ts'
 import { isWhiteout } from './marks.ts'
-import { Missing } from './merge.ts'
 import type { OverlayInode } from './node.ts'
 import type { OverlayFilesystem } from './overlay.ts'
 import { makeAside, makeWhiteout, removeWhiteout, removeWhiteouts, replaceBy } from './whiteouts.ts'

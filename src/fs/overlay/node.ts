@@ -136,6 +136,16 @@ export abstract class OverlayNode<R extends Inode = Inode> implements InodeAttri
 export class OverlayFile extends OverlayNode<FileInode> implements FileInode {
   readonly kind = 'file'
 
+  /** As if all were copied: programs take a file of few blocks for one with holes. */
+  override get blocks(): number {
+    return this.real.blocks + (this.real.borrowed ?? 0)
+  }
+
+  /** Copied up, as on Linux; what is referred to is not moved by that. */
+  openForWriting(attempt: Attempt): void {
+    if (this.upper === undefined) copyUp(this, attempt)
+  }
+
   read(memory: Uint8Array, at: number, length: number, offset: number, attempt: Attempt): number {
     return this.real.read(memory, at, length, offset, attempt)
   }

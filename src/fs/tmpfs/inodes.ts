@@ -285,6 +285,10 @@ export class TmpfsFile extends TmpfsInode implements FileInode {
     return this.#data === undefined ? 0 : this.#data.blocks * (BLOCK_SIZE / 512)
   }
 
+  get borrowed(): number {
+    return this.#data === undefined ? 0 : this.#data.borrowed * (BLOCK_SIZE / 512)
+  }
+
   read(memory: Uint8Array, at: number, length: number, offset: number, attempt: Attempt): number {
     return this.#data === undefined ? 0 : this.#data.read(memory, at, length, offset, attempt)
   }

@@ -66,6 +66,7 @@ const bindGround: Lay = (vfs, data) => {
   return { root: new VirtualDentry(bound, bound.root), namespace: whole.namespace }
 }
 
+const AT_OPEN = 'opening for writing copies up, which gives the copy and its directories a new ctime, as on Linux'
 const LOWER_ATIME = 'reading a lower file leaves its atime, as on Linux: nothing is written below'
 
 /** An overlay with nothing below: all that a spec does happens in the upper layer. */
@@ -91,6 +92,9 @@ export const overlayOverAll: Subject = {
     'B024 reading at the end': LOWER_ATIME,
     'B024 listing': LOWER_ATIME,
     'A067 B024': LOWER_ATIME,
+    'B024 opening and closing': AT_OPEN,
+    'B026 writing nothing': AT_OPEN,
+    'B026 opening with O_CREAT what is there': AT_OPEN,
     'B026 A209 a change of a file':
       'a directory is copied up with the first change below it, and has a new ctime, as on Linux',
   },
