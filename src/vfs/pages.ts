@@ -191,13 +191,14 @@ export class PagedData {
       const index = Math.floor(position / PAGE_SIZE)
       const from = position - index * PAGE_SIZE
       let count = Math.min(PAGE_SIZE - from, length - done)
-      const page = this.#writable(index, loaded)
+      const known = index === 0 ? this.#first : this.#others?.get(index)
+      const page = known ?? this.#bring(index, loaded)
       if (!page) break
       const wanted = blockBits(from, from + count)
       if ((page.present & wanted) !== wanted) {
         const granted = this.#charge(page, from, from + count)
         if (granted <= from) {
-          this.#dropIfEmpty(index, page)
+          if (!known) this.#drop(index, page)
           break
         }
         count = Math.min(count, granted - from)
@@ -263,12 +264,10 @@ export class PagedData {
   }
 
   /**
-   * The page in memory, made of what was loaded for it; undefined if there is no space for that. One of the base that was not
+   * Brings a page to memory, made of what was loaded for it; undefined if there is no space for that. One of the base that was not
    * loaded is about to be overwritten: it is charged as a whole, since nothing of it is left to show.
    */
-  #writable(index: number, loaded: Map<number, Uint8Array> | undefined): Page | undefined {
-    const page = index === 0 ? this.#first : this.#others?.get(index)
-    if (page) return page
+  #bring(index: number, loaded: Map<number, Uint8Array> | undefined): Page | undefined {
     const present = blockBits(0, this.#heldIn(index))
     if (!this.#take(countBits(present))) return undefined
     return this.#makePage(index, loaded?.get(index) ?? NO_BYTES, present)
@@ -286,11 +285,13 @@ export class PagedData {
     return page
   }
 
-  #dropIfEmpty(index: number, page: Page): void {
-    // Where the base would show through, an empty page is a hole.
-    if (page.present !== 0 || index * PAGE_SIZE < this.#baseSize) return
+  /** A page that was just brought is not needed: as if it had not been. */
+  #drop(index: number, page: Page): void {
     if (index === 0) this.#first = undefined
     else this.#others?.delete(index)
+    this.#give(countBits(page.present))
+    this.#borrowed += countBits(blockBits(0, this.#heldIn(index)))
+    page.release(this.#quota.pool)
   }
 
   #take(blocks: number): boolean {
@@ -405,7 +406,7 @@ export class PagedData {
     this.#quota.give(missing)
     const loaded = this.#load(start, end, false, attempt)
     for (let index = first; index <= last; index++) {
-      const page = this.#writable(index, loaded)
+      const page = (index === 0 ? this.#first : this.#others?.get(index)) ?? this.#bring(index, loaded)
       if (!page) throw new ErrnoError('ENOSPC')
       const bits = bitsOfPage(index, start, end) & ~page.present
       this.#take(countBits(bits))
