@@ -9,12 +9,10 @@
 import type { GuestFailure, GuestOrder } from '../abi/wire.ts'
 import type { GuestEnd, GuestProcess, GuestRunner, Preopen } from '../kernel/process.ts'
 import type { Serving } from '../kernel/serving.ts'
-import { compileProgram } from '../wasi/runner.ts'
-import type { WasmModule } from '../wasi/webassembly.ts'
+import { compileProgram, type Program } from '../wasi/program.ts'
 
 /** What a guest's Worker is told, once. */
-export interface GuestJob {
-  readonly module: WasmModule
+export interface GuestJob extends Program {
   readonly channel: SharedArrayBuffer
   readonly doorbell: SharedArrayBuffer
   readonly args: readonly string[]
@@ -62,13 +60,13 @@ export function workersOfPage(orders: MessagePort): () => GuestThread {
 
 export function createWorkerRunner(serving: Serving, start: () => GuestThread): GuestRunner {
   return {
-    compile: (bytes, path) => serving.unblocked(compileProgram(bytes, path)),
-    run: (program, process) => runIn(start(), serving, program as WasmModule, process),
+    compile: (bytes, path, memoryPages) => serving.unblocked(compileProgram(bytes, path, memoryPages)),
+    run: (program, process) => runIn(start(), serving, program as Program, process),
   }
 }
 
 /** Rejects with what a person should know if the program, or the Worker for it, does not start. */
-function runIn(thread: GuestThread, serving: Serving, module: WasmModule, process: GuestProcess): Promise<GuestEnd> {
+function runIn(thread: GuestThread, serving: Serving, program: Program, process: GuestProcess): Promise<GuestEnd> {
   const { task, args, env, preopens, kill, killed } = process
   const channel = serving.open(task)
   let started = false
@@ -99,7 +97,7 @@ function runIn(thread: GuestThread, serving: Serving, module: WasmModule, proces
     }
     killed.add(killer)
     if (kill.signal !== undefined) killer.wake()
-    else thread.run({ module, channel: channel.buffer, doorbell: serving.doorbell, args, env, preopens })
+    else thread.run({ ...program, channel: channel.buffer, doorbell: serving.doorbell, args, env, preopens })
   })
 }
 

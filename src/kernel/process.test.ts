@@ -23,6 +23,7 @@ test('A205 A363 a program that makes a file longer than RLIMIT_FSIZE gets EFBIG,
     const process = new Process(root.vfs, {
       ...{ pid: 1, task, args: ['x'], terminal: false, stdio },
       limits: { outputBytes: 1000 },
+      timer: { at: () => () => {} },
     })
     process.run(runner, undefined, [], [], 0n)
     exited = process.exited

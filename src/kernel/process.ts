@@ -6,6 +6,7 @@
  */
 
 import { O_RDONLY, O_WRONLY } from '../abi/linux.ts'
+import type { Clock, Timer } from '../abi/platform.ts'
 import type { ExitStatus, Progress, Stdin } from '../abi/wire.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { WaitQueue } from '../vfs/waiting.ts'
@@ -39,28 +40,34 @@ export interface GuestProcess {
   readonly args: readonly string[]
   readonly env: readonly string[]
   readonly preopens: readonly Preopen[]
-  /** Set once the process is to end; the runner looks before each call of the guest. */
-  readonly kill: { readonly signal: number | undefined }
+  /** Set once the process is to end, at the latest at the deadline; the runner looks before each call of the guest. */
+  readonly kill: { readonly signal: number | undefined; readonly deadline: bigint | undefined }
   /** Woken when `kill` is set: ends every wait. */
   readonly killed: WaitQueue
 }
 
 /** Runs programs: the part of a kernel that knows WebAssembly. */
 export interface GuestRunner {
-  /** Compiles a program. Errors: an Error whose message says what is wrong with the file at `path` and what to do. */
-  compile(bytes: Uint8Array<ArrayBuffer>, path: string): Promise<unknown>
+  /**
+   * Compiles a program, whose memory can't grow beyond `memoryPages` pages of 64 KiB if that is given.
+   * Errors: an Error whose message says what is wrong with the file at `path` and what to do.
+   */
+  compile(bytes: Uint8Array<ArrayBuffer>, path: string, memoryPages?: number): Promise<unknown>
   /** Runs it to its end. Errors: an Error that says why the program cannot be run at all, before it has run. */
   run(program: unknown, process: GuestProcess): Promise<GuestEnd>
 }
 
 export interface ProcessLimits {
-  /** Bytes to standard output and error together; past it the process is ended. */
+  /** Bytes to standard output and error together, as far as the page gets them; past it the process is ended. */
   readonly outputBytes: number
+  /** Milliseconds from the start of the program on, after which the process is ended. */
+  readonly wallTime?: number | undefined
 }
 
 export const DEFAULT_OUTPUT_BYTES = 1 << 30
 
 const SIGABRT = 6
+const SIGKILL = 9
 const SIGXFSZ = 25
 
 export class Process {
@@ -69,12 +76,14 @@ export class Process {
   readonly args: readonly string[]
   readonly exited: Promise<ExitStatus>
   readonly #input: HostInput
-  readonly #kill: { signal: number | undefined } = { signal: undefined }
+  readonly #kill = new KillSwitch()
   readonly #killed = new WaitQueue()
   #reason: string | undefined
   #end!: (status: ExitStatus) => void
   #ended = false
   #startedAt: bigint
+  readonly #limits: ProcessLimits
+  readonly #timer: Timer
 
   constructor(
     vfs: Vfs,
@@ -85,9 +94,12 @@ export class Process {
       terminal: boolean
       stdio: ProcessStdio
       limits: ProcessLimits
+      timer: Timer
     },
   ) {
-    const { pid, task, args, terminal, stdio, limits } = options
+    const { pid, task, args, terminal, stdio, limits, timer } = options
+    this.#limits = limits
+    this.#timer = timer
     this.pid = pid
     this.task = task
     task.descriptors.pid = pid
@@ -141,6 +153,7 @@ export class Process {
   async run(runner: GuestRunner, program: unknown, env: readonly string[], preopens: readonly Preopen[], now: bigint) {
     this.#startedAt = now
     const { task, args } = this
+    const callOff = this.#limitTime()
     let end: GuestEnd
     try {
       end = await runner.run(program, { task, args, env, preopens, kill: this.#kill, killed: this.#killed })
@@ -148,8 +161,20 @@ export class Process {
       // 126: "found but cannot be run", as shells say.
       this.finish({ exitCode: 126, reason: error instanceof Error ? error.message : String(error) })
       return
+    } finally {
+      callOff()
     }
     this.finish(this.#statusOf(end))
+  }
+
+  /** Ends the process at its deadline: by a timer or, where the guest lets no timer run, at its next call. */
+  #limitTime(): () => void {
+    const { wallTime } = this.#limits
+    if (wallTime === undefined) return () => {}
+    const deadline = this.#startedAt + BigInt(Math.ceil(wallTime * 1e6))
+    const expire = () => this.kill(SIGKILL, `it ran for longer than ${wallTime} ms (process.limits.wallTime)`)
+    this.#kill.expireAt(deadline, this.task.clock, expire)
+    return this.#timer.at(deadline, expire)
   }
 
   #statusOf(end: GuestEnd): Omit<ExitStatus, 'wallTime' | 'syscalls'> & { calls?: number | undefined } {
@@ -170,6 +195,34 @@ export class Process {
     const wallTime = Number(this.task.clock.monotonic() - this.#startedAt) / 1e6
     this.task.release()
     this.#end({ ...status, wallTime, syscalls: calls })
+  }
+}
+
+/** Whether a process is to end, and by which signal. Looking at it after its deadline ends the process. */
+class KillSwitch {
+  #signal: number | undefined
+  #expiry: { readonly deadline: bigint; readonly clock: Clock; readonly expire: () => void } | undefined
+
+  expireAt(deadline: bigint, clock: Clock, expire: () => void): void {
+    this.#expiry = { deadline, clock, expire }
+  }
+
+  get deadline(): bigint | undefined {
+    return this.#expiry?.deadline
+  }
+
+  get signal(): number | undefined {
+    const expiry = this.#expiry
+    if (expiry !== undefined && expiry.clock.monotonic() >= expiry.deadline) {
+      this.#expiry = undefined
+      expiry.expire()
+    }
+    return this.#signal
+  }
+
+  set signal(signal: number) {
+    this.#expiry = undefined
+    this.#signal = signal
   }
 }
 

@@ -132,7 +132,7 @@ export class Container {
       const step = <T>(operation: () => T) => untilDone(waiting, operation, () => task.settle())
       await step(() => task.unconfined(() => task.chdir(cwd)))
       const executable = await step(() => task.unconfined(() => findExecutable(task, args[0] ?? '', env)))
-      const program = await programs.load(executable, stdio.progress)
+      const program = await programs.load(executable, stdio.progress, memoryPagesOf(spec))
       if (this.#status === 'stopped')
         throw new ErrnoError('EBUSY', this.id, 'the container ended before the program ran')
       process = new Process(vfs, {
@@ -141,7 +141,11 @@ export class Container {
         args,
         terminal: spec.terminal ?? false,
         stdio,
-        limits: { outputBytes: spec.limits?.outputBytes ?? DEFAULT_OUTPUT_BYTES },
+        limits: {
+          outputBytes: spec.limits?.outputBytes ?? DEFAULT_OUTPUT_BYTES,
+          wallTime: spec.limits?.wallTime,
+        },
+        timer: waiting.timer,
       })
       const preopens: Preopen[] = []
       for (const [name, path] of preopensOf(cwd, spec.preopens, () => this.#topLevel(task))) {
@@ -210,6 +214,12 @@ const SIGKILL = 9
 
 /** The soft limit that a process's spec sets: getrlimit(2). */
 const rlimit = (spec: ProcessSpec, name: string) => spec.rlimits?.find(({ type }) => type === name)?.soft
+
+/** RLIMIT_AS counts bytes of address space, of which a guest has its memory. More than 32 bits of it is no limit. */
+function memoryPagesOf(spec: ProcessSpec): number | undefined {
+  const pages = spec.limits?.memoryPages ?? Math.floor((rlimit(spec, 'RLIMIT_AS') ?? Number.POSITIVE_INFINITY) / 65_536)
+  return pages < 65_536 ? pages : undefined
+}
 
 /**
  * The directories that a guest gets as preopens, as [guest's name, path], and why these.

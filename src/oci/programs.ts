@@ -14,8 +14,12 @@ interface Compiled {
   readonly mtime: bigint
   readonly ctime: bigint
   readonly size: number
-  readonly program: Promise<unknown>
+  /** By the limit on their memory. */
+  readonly programs: Map<number | undefined, Promise<unknown>>
 }
+
+/** How many limits of one program are kept compiled in. */
+const MOST = 4
 
 /** How much of a file is read between two turns of the event loop's microtasks: a fetch may have to end first. */
 const PIECE = 16 << 20
@@ -30,26 +34,47 @@ export class Programs {
     this.#waiting = waiting
   }
 
-  /** Errors: EIO and the like from reading it; the runner's error for a file that is no program it can compile. */
-  async load({ path, file }: Executable, progress: (progress: Progress) => void): Promise<unknown> {
+  /**
+   * `memoryPages` is the limit on its memory, if there is one.
+   * Errors: EIO and the like from reading it; the runner's error for a file that is no program it can compile.
+   */
+  async load(
+    { path, file }: Executable,
+    progress: (progress: Progress) => void,
+    memoryPages?: number,
+  ): Promise<unknown> {
     const inode = file.dentry.inode as FileInode
-    const known = this.#compiled.get(inode)
-    if (known && known.mtime === inode.mtime && known.ctime === inode.ctime && known.size === inode.size) {
-      return known.program
-    }
-    const { mtime, ctime, size } = inode
-    const program = this.#compile(inode, path, progress)
-    this.#compiled.set(inode, { mtime, ctime, size, program })
-    program.catch(() => this.#compiled.delete(inode))
+    const { programs } = this.#of(inode)
+    const known = programs.get(memoryPages)
+    if (known) return known
+    const program = this.#compile(inode, path, progress, memoryPages)
+    programs.set(memoryPages, program)
+    if (programs.size > MOST) programs.delete(programs.keys().next().value)
+    program.catch(() => programs.delete(memoryPages))
     return program
   }
 
-  async #compile(inode: FileInode, path: string, progress: (progress: Progress) => void): Promise<unknown> {
+  /** What was compiled of the file as it is now. */
+  #of(inode: FileInode): Compiled {
+    const known = this.#compiled.get(inode)
+    if (known && known.mtime === inode.mtime && known.ctime === inode.ctime && known.size === inode.size) return known
+    const { mtime, ctime, size } = inode
+    const fresh = { mtime, ctime, size, programs: new Map() }
+    this.#compiled.set(inode, fresh)
+    return fresh
+  }
+
+  async #compile(
+    inode: FileInode,
+    path: string,
+    progress: (progress: Progress) => void,
+    memoryPages: number | undefined,
+  ): Promise<unknown> {
     const total = inode.size
     progress({ stage: 'fetch', path, loaded: 0, total })
     const bytes = await this.#read(inode, path)
     progress({ stage: 'compile', path, loaded: total, total })
-    return this.#runner.compile(bytes, path)
+    return this.#runner.compile(bytes, path, memoryPages)
   }
 
   async #read(inode: FileInode, path: string): Promise<Uint8Array<ArrayBuffer>> {

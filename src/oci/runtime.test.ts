@@ -281,6 +281,40 @@ describe('a process', () => {
     expect(end).toMatchObject({ signal: 'SIGXFSZ', reason: expect.stringContaining('1000 bytes') })
   })
 
+  test('that runs for longer than its limit is ended at its next call, or in its sleep, with the reason', async () => {
+    world.runtime.provide('bin', treeOf({ process: await guest('process') }))
+    await create({ mounts: [{ destination: '/bin', type: 'bind', source: 'bin' }] })
+    await world.start('a')
+    const limits = { wallTime: 30 }
+    for (const args of [['calls'], ['sleep', '60000']]) {
+      const end = await world.exec('a', { args: ['/bin/process', ...args], limits })
+      expect(end).toMatchObject({ exitCode: 137, signal: 'SIGKILL', stdout: '' })
+      expect(end.reason).toBe('it ran for longer than 30 ms (process.limits.wallTime)')
+      expect(end.wallTime).toBeLessThan(30_000)
+    }
+    const quick = await world.exec('a', { args: ['/bin/process', 'sleep', '1'], limits: { wallTime: 1e9 } })
+    expect(quick).toMatchObject({ exitCode: 0, stdout: 'slept\n' })
+  })
+
+  test('has no more memory than its limits allow: its malloc fails, or it does not start', async () => {
+    world.runtime.provide('bin', treeOf({ process: await guest('process') }))
+    await create({ mounts: [{ destination: '/bin', type: 'bind', source: 'bin' }] })
+    await world.start('a')
+    const grow = { args: ['/bin/process', 'grow'] }
+    for (const limited of [
+      { limits: { memoryPages: 50 } },
+      { rlimits: [{ type: 'RLIMIT_AS', soft: 50 * 65_536 + 1, hard: 2 ** 40 }] },
+    ]) {
+      const end = await world.exec('a', { ...grow, ...limited })
+      expect(end).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\d+ blocks, (4\d|50) pages\n$/) })
+    }
+    const trapped = await world.exec('a', { args: ['/bin/process', 'trap'], limits: { memoryPages: 60 } })
+    expect(trapped.reason).toMatch(/unreachable.*60 pages \(3840 KiB\).*process\.limits\.memoryPages/)
+    const none = await world.exec('a', { ...grow, limits: { memoryPages: 1 } })
+    expect(none).toMatchObject({ exitCode: 126, syscalls: 0 })
+    expect(none.reason).toMatch(/starts with \d+ pages \(\d+ KiB\) of memory and may have 1/)
+  })
+
   test('that opens more files than its limits allow gets EMFILE', async () => {
     world.runtime.provide('bin', treeOf({ 'cat.wasm': await guest('cat'), x: 'x' }))
     await create({ mounts: [{ destination: '/bin', type: 'bind', source: 'bin' }] })

@@ -109,6 +109,13 @@ const uint32 = integer(UINT32_MAX)
 /** A uint64 as JSON.parse gives it: RLIM_INFINITY, 2^64-1, arrives as the next double, 2^64. */
 const uint64 = integer(2 ** 64, '18446744073709551615')
 const count = integer(Number.MAX_SAFE_INTEGER)
+const milliseconds = v.pipe(
+  v.number(),
+  v.check(
+    (n) => n > 0 && n <= Number.MAX_SAFE_INTEGER,
+    (issue) => `must be a number of milliseconds above 0, is ${issue.input}`,
+  ),
+)
 const text = v.pipe(v.string(), noNul)
 const texts = v.array(text)
 const name = v.pipe(text, maxBytes(HOST_NAME_MAX))
@@ -206,8 +213,16 @@ const processSchema = fields({
   ),
   rlimits: v.optional(rlimits),
   noNewPrivileges: v.optional(v.boolean()),
-  // Ours: bytes of stdout and stderr together, and descriptors, after which the process is stopped or refused.
-  limits: v.optional(fields({ outputBytes: v.optional(count), openFiles: v.optional(count) })),
+  // Ours: bytes of stdout and stderr together and milliseconds, after which the process is ended; descriptors and pages of
+  // memory (64 KiB), after which its calls and its memory.grow fail.
+  limits: v.optional(
+    fields({
+      outputBytes: v.optional(count),
+      openFiles: v.optional(count),
+      wallTime: v.optional(milliseconds),
+      memoryPages: v.optional(count),
+    }),
+  ),
   // Ours: the directories that a WASI guest finds open, its name for each → an absolute path in the container.
   preopens: v.optional(record(absolutePath)),
   commandLine: v.optional(inert(v.string())),

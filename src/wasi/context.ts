@@ -30,6 +30,8 @@ export class GuestExit extends WASIProcExit {
 /** A signal for the guest, read at each of its imports: whoever kills it sets the number. */
 export interface KillSwitch {
   readonly signal: number | undefined
+  /** When it will be set (monotonic nanoseconds): no sleep lasts longer. */
+  readonly deadline?: bigint | undefined
 }
 
 export interface ContextOptions {
@@ -122,7 +124,9 @@ export class Context {
     }
     // Nobody else can act while this guest sleeps here, so a call with a deadline can only pass it.
     if (reason instanceof WouldBlock && reason.deadline !== undefined && this.#sleep) {
-      this.#sleep(reason.deadline)
+      const { deadline } = this.#kill
+      const killedFirst = deadline !== undefined && deadline < reason.deadline
+      this.#sleep(killedFirst ? deadline : reason.deadline)
       return AGAIN
     }
     this.pollStart = undefined

@@ -129,10 +129,14 @@ describe('a module that cannot be a guest is refused before it runs, with a reas
       `the program needs env.foo (function), ${P1}.fd_dup (function), which runtab does not have; it offers ${P1}`,
     ],
     ['a draft of WASI', moduleOf({ imports: [['wasi_unstable', 'fd_close', 'i']] }), /wasi_unstable.*build it again/],
-    ['an imported memory', moduleOf({ importedMemory: true, exports: ['_start'], start: noop }), /imports its memory/],
+    [
+      'an imported memory of which nothing is known',
+      moduleOf({ importedMemory: true, exports: ['_start'], start: noop }),
+      /imports its memory.*compileProgram/,
+    ],
     ['a library', moduleOf({ exports: ['_initialize', 'memory'] }), /is a library \(it exports _initialize\)/],
     ['no entry point', moduleOf({ exports: ['memory'] }), /no entry point/],
-    ['no memory', moduleOf({ exports: ['_start'] }), /exports no memory/],
+    ['no memory', moduleOf({ exports: ['_start'] }), /exports no memory and imports none/],
   ])('%s', async (_, module, message) => {
     const failure = await run(module).catch((error) => error)
     expect(failure).toBeInstanceOf(GuestError)

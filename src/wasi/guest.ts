@@ -7,6 +7,7 @@
 import type { Clock } from '../abi/platform.ts'
 import type { InFlight, WouldBlock } from '../vfs/waiting.ts'
 import { GuestExit } from './context.ts'
+import { initialPages, type MemoryType, PAGE_SIZE, shareOf } from './memories.ts'
 import { importsOf, Preview1, type Preview1Options } from './preview1.ts'
 import { strace } from './strace.ts'
 import type { Table } from './table.ts'
@@ -35,6 +36,10 @@ export type GuestEnd = (
 
 export interface GuestOptions extends Omit<Preview1Options, 'waits'> {
   readonly module: WasmModule
+  /** Its memories, as compileProgram has them. Without them a module that imports its memory is refused. */
+  readonly memories?: readonly MemoryType[]
+  /** The most pages of memory that it may have, as it was compiled. */
+  readonly memoryPages?: number
   /**
    * inline: a call that must wait answers EAGAIN, but sleeps that end by the clock are slept (`sleep`).
    * jspi: it suspends the guest. A guest in its own Worker, whose calls wait in the channel, is `inline` there.
@@ -50,27 +55,62 @@ export interface GuestOptions extends Omit<Preview1Options, 'waits'> {
 }
 
 export async function runGuest(options: GuestOptions): Promise<GuestEnd> {
-  const { module, platform } = options
+  const { module, platform, memories = [], memoryPages } = options
   const preview1 = new Preview1({ ...options, waits: platform === 'jspi' })
-  checkModule(module, preview1.table)
+  checkMemories(memories, memoryPages)
+  checkModule(module, preview1.table, memories)
 
   let instance: WasmInstance | undefined
+  let own: WasmMemory | undefined
   const memory = () =>
-    new Uint8Array((instance?.exports.memory as WasmMemory | undefined)?.buffer ?? new ArrayBuffer(0))
+    new Uint8Array((own ?? (instance?.exports.memory as WasmMemory | undefined))?.buffer ?? new ArrayBuffer(0))
   const table = options.strace ? strace(preview1.table, options.strace, { memory }) : preview1.table
   const imports = platform === 'jspi' ? suspending(preview1, table, options) : importsOf(table)
 
   try {
-    instance = await wasmApi().instantiate(module, { [PREVIEW1]: imports })
-    preview1.attach(instance)
+    const all: Record<string, Record<string, unknown>> = { [PREVIEW1]: imports }
+    for (const type of memories) {
+      if (!type.imported) continue
+      const made = newMemory(type, memories, memoryPages)
+      own ??= made
+      all[type.imported.module] = { ...all[type.imported.module], [type.imported.name]: made }
+    }
+    instance = await wasmApi().instantiate(module, all)
+    preview1.attach(instance, own)
     const start = instance.exports._start as WasmFunction
     if (platform === 'jspi') await wasmApi().promising!(start)()
     else start()
     return { exitCode: 0, calls: preview1.calls }
   } catch (error) {
-    return { ...endOf(preview1.ending ?? error), calls: preview1.calls }
+    const end = endOf(preview1.ending ?? error)
+    // What a program makes of a memory.grow that failed is often a trap.
+    if ('trap' in end && memoryPages !== undefined)
+      end.trap += ` (it may have ${inPages(memoryPages)} of memory: process.limits.memoryPages)`
+    return { ...end, calls: preview1.calls }
   }
 }
+
+function newMemory(type: MemoryType, all: readonly MemoryType[], pages: number | undefined): WasmMemory {
+  const maximum = pages === undefined ? type.maximum : shareOf(all, type, pages)
+  return new (wasmApi().Memory)({ initial: type.initial, ...(maximum !== undefined && { maximum }) })
+}
+
+/** Throws GuestError for memories that a guest cannot have. */
+function checkMemories(memories: readonly MemoryType[], limit: number | undefined): void {
+  if (memories.some(({ shared }) => shared))
+    throw new GuestError(
+      'the program wants shared memory, as programs with threads do; runtab runs programs without threads: build it without -pthread and --shared-memory',
+    )
+  if (memories.some(({ wide }) => wide))
+    throw new GuestError('the program has 64-bit memory; preview1 has 32-bit addresses: build it for wasm32')
+  const pages = initialPages(memories)
+  if (limit !== undefined && pages > limit)
+    throw new GuestError(
+      `the program starts with ${inPages(pages)} of memory and may have ${limit} (process.limits.memoryPages)`,
+    )
+}
+
+const inPages = (count: number) => `${count} pages (${count * (PAGE_SIZE / 1024)} KiB)`
 
 function suspending(preview1: Preview1, table: Table, options: GuestOptions): Record<string, WasmFunction> {
   const { wait, macrotask, clock } = options
@@ -88,19 +128,19 @@ function suspending(preview1: Preview1, table: Table, options: GuestOptions): Re
 }
 
 /** Throws GuestError for a module that is not a preview1 command. */
-export function checkModule(module: WasmModule, table: Table): void {
+function checkModule(module: WasmModule, table: Table, memories: readonly MemoryType[]): void {
   const api = wasmApi()
   const imports = api.Module.imports(module)
   if (imports.some(({ module: from }) => from === 'wasi_unstable'))
     throw new GuestError(
       'the program was built for wasi_unstable, a draft of WASI; build it again for wasi_snapshot_preview1',
     )
-  if (imports.some(({ kind }) => kind === 'memory'))
-    throw new GuestError(
-      'the program imports its memory, as programs with threads do; runtab runs programs that export one',
-    )
+  const given = memories.filter(({ imported }) => imported).length
+  if (imports.filter(({ kind }) => kind === 'memory').length > given)
+    throw new GuestError('the program imports its memory, of which nothing is known: compile it with compileProgram')
   const missing = imports.filter(
-    ({ module: from, name, kind }) => from !== PREVIEW1 || kind !== 'function' || !Object.hasOwn(table, name),
+    ({ module: from, name, kind }) =>
+      kind !== 'memory' && (from !== PREVIEW1 || kind !== 'function' || !Object.hasOwn(table, name)),
   )
   if (missing.length > 0) {
     const names = missing.map(({ module: from, name, kind }) => `${from}.${name} (${kind})`).join(', ')
@@ -113,18 +153,24 @@ export function checkModule(module: WasmModule, table: Table): void {
       : 'has no entry point (it exports no _start)'
     throw new GuestError(`the program ${what}; runtab runs commands, which export _start`)
   }
-  if (exports.get('memory') !== 'memory')
-    throw new GuestError('the program exports no memory, which its system calls would need')
+  if (exports.get('memory') !== 'memory' && given === 0)
+    throw new GuestError('the program exports no memory and imports none, which its system calls would need')
 }
+
+/** What an engine can run out of, and how that is told. */
+const exhaustible = [
+  [/stack|recursion/i, 'call stack exhausted'],
+  [/memory/i, 'out of memory'],
+] as const
 
 function endOf(error: unknown): { exitCode: number; signal?: number } | { trap: string; stack: string } {
   if (error instanceof GuestExit)
     return { exitCode: error.code, ...(error.signal !== undefined && { signal: error.signal }) }
   if (!(error instanceof Error)) return { trap: String(error), stack: '' }
   // Engines say it as a RangeError (V8) or an InternalError (SpiderMonkey).
-  const deep = error instanceof RangeError || error.name === 'InternalError'
-  const trap =
-    deep && /stack|recursion/i.test(error.message) ? `call stack exhausted (${error.message})` : error.message
+  const exhausted = error instanceof RangeError || error.name === 'InternalError'
+  const what = !exhausted ? undefined : exhaustible.find(([said]) => said.test(error.message))?.[1]
+  const trap = what === undefined ? error.message : `${what} (${error.message})`
   return { trap, stack: error.stack ?? '' }
 }
 

@@ -4,7 +4,9 @@
  */
 export { GuestExit, type KillSwitch } from './context.ts'
 export { compileError, type GuestEnd, GuestError, type GuestOptions, runGuest } from './guest.ts'
+export type { MemoryType } from './memories.ts'
 export { Preview1, type Preview1Options } from './preview1.ts'
+export { compileProgram, type Program } from './program.ts'
 export type { Preopen } from './rights.ts'
 export { KernelFd } from './shim-fd.ts'
 export { strace } from './strace.ts'

@@ -13,6 +13,12 @@ export function u32(value: number): number[] {
   return bytes
 }
 
+/** An unsigned LEB128 integer of up to 53 bits. */
+export function u64(value: number): number[] {
+  if (value < 0x1_0000_0000) return u32(value)
+  return [(value % 0x80) | 0x80, ...u64(Math.floor(value / 0x80))]
+}
+
 /** A signed LEB128 integer. */
 export function i32(value: number): number[] {
   const bytes: number[] = []

@@ -39,11 +39,12 @@ export class Preview1 extends WASI {
   /** The 46 functions; `wasiImport` holds their calls. */
   readonly table: Table
   readonly #context: Context
+  #memory: WasmMemory | undefined
 
   constructor(options: Preview1Options) {
     super([...options.args], [...options.env], [], { debug: false })
     const { syscalls, clock, entropy, waits = false, sleep, kill, onFault } = options
-    const memory = new GuestMemory(() => this.inst?.exports.memory as WasmMemory | undefined)
+    const memory = new GuestMemory(() => this.#memory ?? (this.inst?.exports.memory as WasmMemory | undefined))
     const descriptors = new Descriptors(syscalls, options.preopens)
     const context = new Context({ syscalls, clock, entropy, waits, sleep, kill, onFault }, memory, descriptors)
     this.#context = context
@@ -56,9 +57,10 @@ export class Preview1 extends WASI {
     this.wasiImport = importsOf(this.table)
   }
 
-  /** Says whose memory the imports work on. `start` and `initialize` of the shim do the same. */
-  attach(instance: WasmInstance): void {
+  /** Says whose memory the imports work on: the instance's, or one that it imports. `start` and `initialize` of the shim do the same. */
+  attach(instance: WasmInstance, memory?: WasmMemory): void {
     this.inst = instance as unknown as typeof this.inst
+    this.#memory = memory
   }
 
   /** What ended the guest, where it was an exit or a signal. */

@@ -6,8 +6,8 @@ import type { Clock, Entropy } from '../abi/platform.ts'
 import { type Waiting, woken } from '../kernel/attempts.ts'
 import type { GuestEnd, GuestProcess, GuestRunner } from '../kernel/process.ts'
 import { InFlight } from '../vfs/waiting.ts'
-import { compileError, runGuest } from './guest.ts'
-import { type WasmModule, wasmApi } from './webassembly.ts'
+import { runGuest } from './guest.ts'
+import { compileProgram, type Program } from './program.ts'
 
 export interface RunnerOptions extends Waiting {
   readonly platform: 'inline' | 'jspi'
@@ -21,15 +21,6 @@ export interface RunnerOptions extends Waiting {
   readonly onFault?: (error: unknown) => void
 }
 
-/** Errors: a GuestError that says what is wrong with the file at `path` and what to do. */
-export async function compileProgram(bytes: Uint8Array<ArrayBuffer>, path: string): Promise<WasmModule> {
-  try {
-    return await wasmApi().compile(bytes)
-  } catch (error) {
-    throw compileError(error, path)
-  }
-}
-
 export function createRunner(options: RunnerOptions): GuestRunner {
   const { platform, clock, entropy, sleep, macrotask, onFault } = options
   return {
@@ -39,7 +30,7 @@ export function createRunner(options: RunnerOptions): GuestRunner {
       // The caller learns of the process before it runs: on platform inline the whole program is one synchronous call.
       await macrotask()
       return runGuest({
-        module: program as WasmModule,
+        ...(program as Program),
         platform,
         syscalls: task,
         args,

@@ -39,6 +39,7 @@ export interface WasmApi {
     exports(module: WasmModule): readonly WasmExport[]
   }
   readonly Instance: new (module: WasmModule, imports?: WasmImports) => WasmInstance
+  readonly Memory: new (type: { initial: number; maximum?: number }) => WasmMemory
   readonly RuntimeError: ErrorClass
   readonly LinkError: ErrorClass
   readonly CompileError: ErrorClass
