@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { expect, test } from '@playwright/test'
-import { onEachPlatform, pythonLibrary } from './programs.ts'
+import { pythonLibrary } from './archives.mjs'
+import { onEachPlatform } from './programs.ts'
 
 /** A file of the tree as tree.py makes it. */
 interface Made {

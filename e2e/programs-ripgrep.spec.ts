@@ -1,6 +1,7 @@
 /** ripgrep finds in clang's headers and libraries what a search of the same files in Node finds. */
 import { expect, test } from '@playwright/test'
-import { onEachPlatform, sysroot } from './programs.ts'
+import { sysroot } from './archives.mjs'
+import { onEachPlatform } from './programs.ts'
 
 type Search = (files: readonly TextFile[]) => string[]
 
