@@ -1,10 +1,13 @@
-/** The sides of the benchmark in Chromium: ours, from the library as it is built for the package, on platforms inline and jspi, and the shim in a
- *  Worker, as ours runs in one. Both on a cross-origin isolated page, where the clock is fine.
+/** The sides of the benchmark in Chromium: ours, from the library as it is built for the package, on every platform, and the shim in a
+ *  Worker, as ours runs in one; and the floor, which is neither. All on cross-origin isolated pages, where the clock is fine.
  *  @typedef {import('./sides.mjs').Side} Side */
+import { readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { chromium } from '@playwright/test'
 import { build } from 'vite'
+import { sysroot } from '../archives.mjs'
 import { provideBrowser, useOptions } from '../browser.mjs'
+import { buildGuest } from '../guests/build.mjs'
 import { isolation, listen, staticServer } from '../server.mjs'
 import { root } from '../tools/run.mjs'
 import { answer } from './sides.mjs'
@@ -13,8 +16,17 @@ import { answer } from './sides.mjs'
 const library = '.cache/bench/library'
 const built = '.cache/bench/page'
 
-/** @param {string} wasm path of the benchmark guest @returns {Promise<Side[]>} */
-export async function chromiumSides(wasm) {
+const LLVM = '/llvm/llvm.core.wasm'
+
+/**
+ * @typedef {object} Place
+ * @property {Side[]} sides
+ * @property {(what: 'start' | 'compile', platform: string) => Promise<number>} ours   nanoseconds, one measurement
+ * @property {(what: 'start' | 'copy' | 'roundTrip') => Promise<number>} floor        nanoseconds, one measurement
+ */
+
+/** @param {string} wasm path of the benchmark guest @returns {Promise<Place>} */
+export async function chromiumPlace(wasm) {
   await build({ root, mode: 'lib', logLevel: 'warn', build: { outDir: library, emptyOutDir: true } })
   // The shim is imported by its bare name, which a Worker cannot map: hence bundled.
   await build({
@@ -39,6 +51,7 @@ export async function chromiumSides(wasm) {
       ['/lib/', library],
       ['/guests/', dirname(wasm)],
       ['/built/', built],
+      ['/llvm/', 'node_modules/@yowasp/clang/gen'],
       ['/', 'e2e/bench'],
     ],
     isolation,
@@ -46,7 +59,6 @@ export async function chromiumSides(wasm) {
   const origin = await listen(server)
   const { launchOptions } = /** @type {any} */ (useOptions(provideBrowser('chromium')))
   const browser = await chromium.launch(launchOptions)
-  const address = `/guests/${basename(wasm)}`
   let open = 0
   const close = async () => {
     if (--open > 0) return
@@ -54,29 +66,56 @@ export async function chromiumSides(wasm) {
     await new Promise((resolve) => server.close(resolve))
   }
 
-  /** @type {(side: 'ours' | 'shim', platform: string) => Promise<Side>} */
-  const onPage = async (side, platform) => {
-    open++
+  /** @param {string} file */
+  const address = (file) => `/guests/${basename(file)}`
+  const guests = {
+    guest: address(wasm),
+    nothing: address(await buildGuest('nothing.c')),
+    floor: address(await buildGuest('floor.c')),
+  }
+  /** @type {(side: 'ours' | 'shim' | 'floor', platform?: string) => Promise<(what: string, argument?: unknown) => Promise<unknown>>} */
+  const onPage = async (side, platform = '') => {
     const page = await browser.newPage()
     const said = /** @type {string[]} */ ([])
     page.on('pageerror', (error) => said.push(error.message))
     await page.goto(`${origin}/page.html`)
-    await page.evaluate(`window.bench.boot(${JSON.stringify({ side, platform, address })})`)
-    return {
-      where: 'chromium',
-      side,
-      platform,
-      atTenfold: side === 'ours',
-      async run(args) {
-        const outcome = await page.evaluate(`window.bench.run(${JSON.stringify(args)})`)
-        if (said.length > 0) throw new Error(`${args.join(' ')}: ${said.join('; ')}`)
-        return answer(args, /** @type {import('./sides.mjs').Outcome} */ (outcome))
-      },
-      close,
+    await page.evaluate(`window.bench.boot(${JSON.stringify({ side, platform, ...guests })})`)
+    return async (what, argument = null) => {
+      const outcome = await page.evaluate(`window.bench.measure(${JSON.stringify(what)}, ${JSON.stringify(argument)})`)
+      if (said.length > 0) throw new Error(`${what} ${argument ?? ''}: ${said.join('; ')}`)
+      return outcome
     }
   }
+  const nanoseconds = (/** @type {any} */ { ns }) => /** @type {number} */ (ns)
+
   try {
-    return [await onPage('ours', 'inline'), await onPage('ours', 'jspi'), await onPage('shim', '')]
+    const pages = new Map([
+      ['inline', await onPage('ours', 'inline')],
+      ['jspi', await onPage('ours', 'jspi')],
+      ['worker', await onPage('ours', 'worker')],
+      ['shim', await onPage('shim')],
+      ['floor', await onPage('floor')],
+    ])
+    const page = (/** @type {string} */ name) => /** @type {Awaited<ReturnType<typeof onPage>>} */ (pages.get(name))
+    const { url, index } = await sysroot()
+    const source = readFileSync(join(root, 'e2e/guests/files.c'), 'utf8')
+    const compile = { llvm: LLVM, sysroot: { url: `/llvm/${basename(url)}`, index }, source }
+    const sides = ['inline', 'jspi', 'worker', 'shim'].map((name) => {
+      open++
+      return /** @type {Side} */ ({
+        where: 'chromium',
+        side: name === 'shim' ? 'shim' : 'ours',
+        platform: name === 'shim' ? '' : name,
+        atTenfold: name !== 'shim',
+        run: async (args) => answer(args, /** @type {import('./sides.mjs').Outcome} */ (await page(name)('run', args))),
+        close,
+      })
+    })
+    return {
+      sides,
+      ours: async (what, platform) => nanoseconds(await page(platform)(what, what === 'compile' ? compile : undefined)),
+      floor: async (what) => nanoseconds(await page('floor')(what)),
+    }
   } catch (error) {
     open = 1
     await close()

@@ -1,49 +1,151 @@
-/** The page's half of chromium.mjs: `bench.boot` prepares one side, `bench.run` runs the guest on it once. Each page is one
- *  side, and lives through the whole run. */
+/** The page's half of chromium.mjs. `bench.boot` prepares one side, and each page is one side and lives through the whole run;
+ *  the other functions measure on it, in nanoseconds. */
 
-/** @type {(args: string[]) => Promise<object>} */
-let run
+/** The side that was booted. */
+let side
 
-async function ours({ platform, address }) {
+async function ours({ platform, guest, nothing }) {
   const { Sandbox } = await import('/lib/index.js')
-  const bytes = new Uint8Array(await (await fetch(address)).arrayBuffer())
   const sandbox = await Sandbox.boot({ platform })
-  await sandbox.provide('guest', { entries: [{ path: 'bench.wasm', kind: 'file', content: bytes, mode: 0o755 }] })
-  let runs = 0
-  return async (args) => {
-    // A container of its own for each run; its root is an empty tmpfs, which is where the guest works.
-    const container = await sandbox.create(`run-${++runs}`, {
+  const file = async (path, name) => {
+    const content = new Uint8Array(await (await fetch(path)).arrayBuffer())
+    return { path: name, kind: 'file', content, mode: 0o755 }
+  }
+  await sandbox.provide('guest', { entries: [await file(guest, 'bench.wasm'), await file(nothing, 'nothing.wasm')] })
+  let containers = 0
+  /** A container whose root is an empty tmpfs, which is where programs work. */
+  const create = async (mounts = []) => {
+    const container = await sandbox.create(`run-${++containers}`, {
       ociVersion: '1.2.0',
-      mounts: [{ destination: '/guest', type: 'bind', source: 'guest', options: ['ro'] }],
+      mounts: [{ destination: '/guest', type: 'bind', source: 'guest', options: ['ro'] }, ...mounts],
     })
     await container.start()
-    const process = await container.exec({ args: ['/guest/bench.wasm', ...args], cwd: '/' })
+    return container
+  }
+  const end = async (process) => {
     const [stdout, stderr, { exitCode }] = await Promise.all([
       new Response(process.stdout).text(),
       new Response(process.stderr).text(),
       process.wait(),
     ])
+    return { stdout, stderr, exitCode }
+  }
+  const destroy = async (container) => {
     await container.kill().catch(() => {})
     await container.delete({ force: true })
-    return { stdout, stderr, exitCode }
+  }
+
+  let idle
+  let compiling
+  return {
+    async run(args) {
+      const container = await create()
+      try {
+        return await end(await container.exec({ args: ['/guest/bench.wasm', ...args], cwd: '/' }))
+      } finally {
+        await destroy(container)
+      }
+    },
+
+    /** A process from `exec` to its end, its program being compiled already. */
+    async start() {
+      idle ??= await create()
+      const from = performance.now()
+      const process = await idle.exec({ args: ['/guest/nothing.wasm'] })
+      const { exitCode } = await process.wait()
+      const ns = (performance.now() - from) * 1e6
+      if (exitCode !== 0) throw new Error(`the program that does nothing exited with ${exitCode}`)
+      return { ns }
+    },
+
+    /** The compiler on a small C file: not the download and compiling of the compiler itself. */
+    async compile({ llvm, sysroot, source }) {
+      compiling ??= await prepare()
+      const from = performance.now()
+      const { stderr, exitCode } = await end(
+        await compiling.container.exec({ args: compiling.args, cwd: '/work', env: [] }),
+      )
+      const ns = (performance.now() - from) * 1e6
+      if (exitCode !== 0) throw new Error(`clang: exit code ${exitCode}: ${stderr}`)
+      return { ns }
+
+      async function prepare() {
+        const archive = await (await fetch(sysroot.url)).blob()
+        const files = sysroot.index.map(({ path, directory, offset, size, mtime }) => [
+          path,
+          directory ? { directory, mtime } : { data: archive.slice(offset, offset + size), mtime },
+        ])
+        await sandbox.provide('sysroot', files)
+        await sandbox.provide('llvm', [['llvm', { data: new URL(llvm, location.href), mode: 0o755 }]])
+        const container = await create([
+          { destination: '/usr', type: 'bind', source: 'sysroot', options: ['ro'] },
+          { destination: '/bin', type: 'bind', source: 'llvm', options: ['ro'] },
+        ])
+        await container.fs.mkdir('/work')
+        await container.fs.mkdir('/tmp')
+        await container.fs.writeFile('/work/a.c', source)
+        const plan = await end(
+          await container.exec({ args: ['/bin/llvm', 'clang', '-###', '-O2', '-c', 'a.c', '-o', 'a.o'], cwd: '/work' }),
+        )
+        const step = plan.stderr.split('\n').find((line) => line.startsWith(' "'))
+        return { container, args: JSON.parse(`[${step.trim().replaceAll('" "', '","')}]`) }
+      }
+    },
   }
 }
 
-async function shim({ address }) {
+const ask = (worker, message) =>
+  new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => (data.error ? reject(new Error(data.error)) : resolve(data))
+    worker.onerror = (event) => reject(new Error(event.message))
+    worker.postMessage(message)
+  })
+
+async function shim({ guest }) {
   const worker = new Worker('/built/shim.worker.js', { type: 'module' })
-  const ask = (message) =>
-    new Promise((resolve, reject) => {
-      worker.onmessage = ({ data }) => resolve(data)
-      worker.onerror = (event) => reject(new Error(event.message))
-      worker.postMessage(message)
-    })
-  await ask({ address })
-  return (args) => ask({ args })
+  await ask(worker, { address: guest })
+  return { run: (args) => ask(worker, { args }).catch((error) => ({ error: error.message })) }
+}
+
+/** What is bare of either. */
+async function floor({ floor, nothing }) {
+  const [copyModule, nothingModule] = await Promise.all(
+    [floor, nothing].map((path) => WebAssembly.compileStreaming(fetch(path))),
+  )
+  const worker = () => new Worker('/floor.worker.mjs', { type: 'module' })
+  return {
+    async roundTrip() {
+      const shared = { channel: new SharedArrayBuffer(64), doorbell: new SharedArrayBuffer(4) }
+      const [kernel, guest] = [worker(), worker()]
+      const served = ask(kernel, { part: 'kernel', ...shared })
+      const measured = await ask(guest, { part: 'guest', ...shared })
+      await served
+      kernel.terminate()
+      guest.terminate()
+      return measured
+    },
+
+    async copy() {
+      const one = worker()
+      const measured = await ask(one, { part: 'copy', module: copyModule, calls: 1000 })
+      one.terminate()
+      return measured
+    },
+
+    async start() {
+      const from = performance.now()
+      const one = worker()
+      await ask(one, { part: 'start', module: nothingModule })
+      const ns = (performance.now() - from) * 1e6
+      one.terminate()
+      return { ns }
+    },
+  }
 }
 
 window.bench = {
-  async boot(options) {
-    run = await { ours, shim }[options.side](options)
+  async boot({ side: name, ...options }) {
+    side = await { ours, shim, floor }[name](options)
   },
-  run: (args) => run(args),
+  measure: (what, argument) => side[what](argument),
 }

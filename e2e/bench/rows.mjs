@@ -19,6 +19,7 @@ export const rows = [
   { name: 'read-4k', title: 'read 4 KiB in sequence', n: 40 },
   { name: 'pread-4k-random', title: 'pread 4 KiB at random', n: 40 },
   { name: 'read-1m', title: 'read 1 MiB', n: 2 },
+  { name: 'pwrite-1m', title: 'pwrite 1 MiB', n: 2 },
   { name: 'read-16', title: 'read 16 bytes', n: 4000 },
   { name: 'write-16', title: 'write 16 bytes', n: 4000 },
   { name: 'fstat', title: 'fstat', n: 2000 },

@@ -8,7 +8,7 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { buildGuest } from '../guests/build.mjs'
-import { chromiumSides } from './chromium.mjs'
+import { chromiumPlace } from './chromium.mjs'
 import { nodeSides } from './node.mjs'
 import { collect, table, verdict } from './report.mjs'
 import { rows as allRows, sizes } from './rows.mjs'
@@ -32,7 +32,9 @@ const chosen = allRows.filter((row) => names?.includes(row.name) ?? true)
 const rows = options.quick ? chosen.map(({ name, title }) => ({ name, title, n: 20 })) : chosen
 
 /** Passes, and what bench.c is told of time: milliseconds per sample, samples, milliseconds in all. */
-const effort = options.quick ? { passes: 1, time: ['0', '1', '1'] } : { passes: 5, time: ['15', '4', '600'] }
+const effort = options.quick
+  ? { passes: 1, time: ['0', '1', '1'], starts: 1, compiles: 0 }
+  : { passes: 5, time: ['15', '4', '600'], starts: 10, compiles: 2 }
 
 const guest = await buildGuest('bench.c')
 /** @type {import('./report.mjs').Measurement[]} */
@@ -40,18 +42,19 @@ const measurements = []
 /** @type {string[]} */
 const failures = []
 
-for (const [where, sidesOf] of /** @type {const} */ ([
-  ['node', nodeSides],
-  ['chromium', chromiumSides],
-])) {
+for (const where of /** @type {const} */ (['node', 'chromium'])) {
   if (options.where !== undefined && options.where !== where) continue
-  const sides = await sidesOf(guest)
+  const place = where === 'node' ? undefined : await chromiumPlace(guest)
+  const sides = place?.sides ?? (await nodeSides(guest))
   try {
-    for (let pass = 1; pass <= effort.passes; pass++)
+    for (let pass = 1; pass <= effort.passes; pass++) {
       for (const row of rows) {
         progress(`${where}, pass ${pass} of ${effort.passes}: ${row.title}`)
         for (const side of sides) await measure(row, side)
       }
+      progress(`${where}, pass ${pass} of ${effort.passes}: platforms`)
+      if (place) await measurePlatforms(place)
+    }
   } finally {
     for (const side of sides) await side.close()
     progress('')
@@ -73,6 +76,26 @@ async function measure(row, side) {
   }
 }
 
+/** What platforms.mjs judges. @param {import('./chromium.mjs').Place} place */
+async function measurePlatforms(place) {
+  /** @type {(side: 'ours' | 'floor', platform: string, row: string, measured: () => Promise<number>) => Promise<void>} */
+  const add = async (side, platform, row, measured) => {
+    try {
+      measurements.push({ where: 'chromium', side, platform, row, n: 0, ns: await measured() })
+    } catch (error) {
+      failures.push(`chromium, ${side} ${platform}: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  for (const row of /** @type {const} */ (['copy', 'roundTrip'])) await add('floor', '', row, () => place.floor(row))
+  for (let i = 0; i < effort.starts; i++) {
+    await add('floor', '', 'start', () => place.floor('start'))
+    await add('ours', 'worker', 'start', () => place.ours('start', 'worker'))
+  }
+  for (const platform of ['inline', 'worker'])
+    for (let i = 0; i < effort.compiles; i++)
+      await add('ours', platform, 'compile', () => place.ours('compile', platform))
+}
+
 /** One line that is written over; nothing where nobody watches. @param {string} text */
 function progress(text) {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
@@ -85,7 +108,7 @@ for (const failure of new Set(failures)) console.error(`FAILED  ${failure}`)
 if (options.quick) {
   console.log(`\n${failures.length > 0 ? 'some rows failed' : 'every row runs'}; --quick judges no times`)
 } else {
-  const { held, lines } = verdict(report)
+  const { held, lines } = verdict(report, measurements)
   console.log(`\n${lines.join('\n')}\n\nthe bar is ${held && failures.length === 0 ? 'held' : 'missed'}`)
   if (!held) process.exitCode = 1
 }

@@ -142,6 +142,11 @@ static void pwrite_4k(void) {
   for (int i = 0; i < BATCH; i++) need(pwrite(fd, buffer, PAGE, (off_t)random_below(n) * PAGE) == PAGE);
   stop(BATCH);
 }
+static void pwrite_1m(void) {
+  start();
+  for (int i = 0; i < 4; i++) need(pwrite(fd, buffer, MIB, (off_t)(i % n) * MIB) == MIB);
+  stop(4);
+}
 static void pread_4k(void) {
   start();
   for (int i = 0; i < BATCH; i++) need(pread(fd, buffer, PAGE, (off_t)random_below(n) * PAGE) == PAGE);
@@ -271,6 +276,7 @@ static const struct {
     {"read-4k", "4 KiB pages in the file", read_setup_4k, read_4k, drop_file},
     {"pread-4k-random", "4 KiB pages in the file", pages_file, pread_4k, drop_file},
     {"read-1m", "MiB in the file", read_setup_1m, read_1m, drop_file},
+    {"pwrite-1m", "MiB in the file", mib_file, pwrite_1m, drop_file},
     {"read-16", "16-byte records in the file", read_setup_16, read_16, drop_file},
     {"write-16", "writes to an empty file", nothing, write_16, nothing},
     {"fstat", "operations", small_file, do_fstat, drop_file},
