@@ -1,6 +1,6 @@
 /** The life of containers and processes on each platform: streams, arguments, environment, working directory, signals, states. */
 import { expect, test } from '@playwright/test'
-import { guests, onEachPlatform } from './programs.ts'
+import { guests, onEachPlatform, openLibrary } from './programs.ts'
 
 onEachPlatform((platform) => {
   test('arguments, environment and standard input reach a program, and each stream and its status come back', async ({
@@ -333,4 +333,39 @@ onEachPlatform((platform) => {
     expect(seen.stopped).toMatchObject({ status: 'stopped' })
     expect(seen.left).toEqual(['box'])
   })
+})
+
+test('on worker, programs that end leave their Worker to the next, and one that is killed does not', async ({
+  page,
+}) => {
+  await openLibrary(page)
+  const made = await page.evaluate(
+    async ({ programs }) => {
+      const { start, run } = window.programs
+      let workers = 0
+      window.Worker = class extends Worker {
+        constructor(url: string | URL, options?: WorkerOptions) {
+          super(url, options)
+          if (String(url).includes('guest.worker')) workers++
+        }
+      }
+      const { sandbox, container } = await start('worker', { programs })
+      const made: number[] = []
+      for (let i = 0; i < 3; i++) {
+        const { exitCode } = await run(container, { args: ['/bin/hello'] })
+        made.push(exitCode, workers)
+      }
+      const waiting = await container.exec({ args: ['/bin/cat'] })
+      made.push(workers)
+      await waiting.kill('SIGKILL')
+      await waiting.wait()
+      const { stdout } = await run(container, { args: ['/bin/hello'] })
+      if (stdout !== 'hello\n') throw new Error(stdout)
+      made.push(workers)
+      await sandbox.shutdown()
+      return made
+    },
+    { programs: await guests('hello', 'cat') },
+  )
+  expect(made).toEqual([0, 1, 0, 1, 0, 1, 1, 2])
 })

@@ -1,5 +1,5 @@
 /**
- * A guest's Worker: runs one program to its end, its system calls going to the kernel through shared memory. Its clock and its
+ * A guest's Worker: runs a program to its end, its system calls going to the kernel through shared memory. Its clock and its
  * randomness are the Worker's own, for which no other thread need be asked.
  */
 
@@ -9,7 +9,7 @@ import { createEntropy } from '../src/host/entropy.ts'
 import type { GuestJob, GuestReport } from '../src/host/guest-workers.ts'
 import { runGuest } from '../src/wasi/guest.ts'
 
-/** The page sends a port to the kernel; on that comes the one program. */
+/** The page sends a port to the kernel for each guest; on that comes the one program. The next comes when it has ended. */
 addEventListener('message', ({ ports: [port] }) => {
   if (!port) return
   const report = (message: GuestReport) => port.postMessage(message)

@@ -21,8 +21,13 @@ export interface BootOptions {
   readonly guests?: MessagePortLike
 }
 
-/** Kernel to page: make a Worker for a guest and send it the port; or terminate that Worker. Numbers are the kernel's. */
-export type GuestOrder = { readonly start: number; readonly port: MessagePortLike } | { readonly end: number }
+/**
+ * Kernel to page: send the port to a Worker for a guest; or, when that guest has ended, terminate its Worker, unless it is `idle`:
+ * the guest ended by itself, and another may run there. Numbers are the kernel's.
+ */
+export type GuestOrder =
+  | { readonly start: number; readonly port: MessagePortLike }
+  | { readonly end: number; readonly idle: boolean }
 
 /** Page to kernel: a guest's Worker did not start, or died of something that is not the guest's doing. */
 export interface GuestFailure {

@@ -29,7 +29,8 @@ export interface GuestThread {
   /** It did not start, or died of something that is not the guest's doing. */
   onfailure: (message: string | undefined) => void
   run(job: GuestJob): void
-  terminate(): void
+  /** It is needed no more. `idle`: its guest has ended, and nothing of it runs on. */
+  end(idle: boolean): void
 }
 
 /** Threads are Workers that the page makes, asked for on this port. */
@@ -45,9 +46,9 @@ export function workersOfPage(orders: MessagePort): () => GuestThread {
       onreport() {},
       onfailure() {},
       run: (job) => port1.postMessage(job),
-      terminate() {
+      end(idle) {
         threads.delete(id)
-        order({ end: id })
+        order({ end: id, idle })
         port1.close()
       },
     }
@@ -72,13 +73,13 @@ function runIn(thread: GuestThread, serving: Serving, program: Program, process:
   let started = false
   return new Promise((resolve, reject) => {
     let ended = false
-    const end = (settle: () => void) => {
+    const end = (settle: () => void, idle = false) => {
       if (ended) return
       ended = true
       killed.remove(killer)
       serving.close(channel)
       settle()
-      thread.terminate()
+      thread.end(idle)
     }
     const killer = {
       wake() {
@@ -87,7 +88,7 @@ function runIn(thread: GuestThread, serving: Serving, program: Program, process:
       },
     }
     thread.onreport = (report) => {
-      if ('end' in report) end(() => resolve(report.end))
+      if ('end' in report) end(() => resolve(report.end), true)
       else if ('refused' in report) end(() => reject(new Error(report.refused)))
       else started = true
     }
