@@ -5,10 +5,11 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { fuzz } from './fuzz.ts'
+import { fuzz, names } from './fuzz.ts'
 import { users } from './trace.mjs'
 
 const SEQUENCES = 2000
+const OVER_LAYERS = 200
 const linux = fileURLToPath(new URL('linux.mjs', import.meta.url))
 
 test.runIf(existsSync('/dev/shm'))(
@@ -21,6 +22,15 @@ test.runIf(existsSync('/dev/shm'))(
     const { ran, divergence } = await fuzz({ sequences: SEQUENCES, seed, linux })
     expect(divergence?.text).toBeUndefined()
     expect(ran).toBe(SEQUENCES)
+  },
+)
+
+test.runIf(existsSync('/dev/shm')).each(names.filter((name) => name !== 'tmpfs'))(
+  'and the same over layers that the sequence made: %s',
+  async (on) => {
+    const { ran, divergence } = await fuzz({ sequences: OVER_LAYERS, seed: 20_261_125, linux, on })
+    expect(divergence?.text).toBeUndefined()
+    expect(ran).toBe(OVER_LAYERS)
   },
 )
 

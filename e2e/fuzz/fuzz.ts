@@ -1,8 +1,12 @@
 /** Runs random sequences on both sides until they disagree, and then finds a short sequence on which they do. */
 import fc from 'fast-check'
-import { type Sequence, sequences } from './operations.ts'
+import { type Arrangement, arrangementOf, arrangements } from './arrangements.ts'
+import { type Sequence, sequencesOf } from './operations.ts'
 import { LinuxSide, runOurs } from './sides.ts'
 import type { User } from './trace.mjs'
+
+/** The names that `on` may have. */
+export const names = arrangements.map(({ name }) => name)
 
 export interface Divergence {
   readonly sequence: Sequence
@@ -16,15 +20,19 @@ export async function fuzz(options: {
   seed: number
   /** The path of linux.mjs. */
   linux: string
+  /** The name of what ours is; a tmpfs if left out. */
+  on?: string
   /** Whom ours runs operations as; Linux runs them as the users of trace.mjs. */
   users?: readonly User[]
 }): Promise<{ ran: number; divergence?: Divergence }> {
+  const arrangement = arrangementOf(options.on ?? 'tmpfs')
+  const compare = (sequence: Sequence) => differenceOf(linux, sequence, arrangement, options.users)
   const linux = await LinuxSide.start(options.linux)
   let ran = 0
   try {
-    const property = fc.asyncProperty(sequences, async (sequence) => {
+    const property = fc.asyncProperty(sequencesOf(arrangement.layers), async (sequence) => {
       ran++
-      return (await compare(linux, sequence, options.users)) === undefined
+      return (await compare(sequence)) === undefined
     })
     const result = await fc.check(property, { numRuns: options.sequences, seed: options.seed })
     if (!result.failed) return { ran }
@@ -32,16 +40,30 @@ export async function fuzz(options: {
     if (!sequence) throw result.errorInstance
     return {
       ran,
-      divergence: { sequence, text: (await compare(linux, sequence, options.users)) ?? String(result.errorInstance) },
+      divergence: { sequence, text: (await compare(sequence)) ?? String(result.errorInstance) },
     }
   } finally {
     await linux.stop()
   }
 }
 
-async function compare(linux: LinuxSide, sequence: Sequence, as?: readonly User[]): Promise<string | undefined> {
-  const expected = await linux.run(sequence)
-  const actual = runOurs(linux.place, sequence, as)
+/** What ends ours is where it differs. */
+const tryOurs = (...args: Parameters<typeof runOurs>): string[] => {
+  try {
+    return runOurs(...args)
+  } catch (error) {
+    return [`thrown: ${error instanceof Error ? error.stack : String(error)}`]
+  }
+}
+
+async function differenceOf(
+  linux: LinuxSide,
+  sequence: Sequence,
+  arrangement: Arrangement,
+  as?: readonly User[],
+): Promise<string | undefined> {
+  const expected = await linux.run(sequence, arrangement.free)
+  const actual = tryOurs(linux.place, sequence, arrangement, as)
   const at = Array.from({ length: Math.max(expected.length, actual.length) }).findIndex(
     (_, i) => expected[i] !== actual[i],
   )

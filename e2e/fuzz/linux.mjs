@@ -23,8 +23,9 @@ function become(as) {
   process.seteuid?.(uid)
 }
 
-/** @param {import('./operations.ts').Sequence} sequence @returns {string[]} a line per operation, then the state at the end */
-function run({ umask, mode, operations }) {
+/** @param {import('./operations.ts').Sequence & { free: readonly import('./trace.mjs').Free[] }} sequence
+ *  @returns {string[]} a line per operation, then the state at the end */
+function run({ umask, mode, operations, free }) {
   process.chdir(base)
   for (const name of fs.readdirSync(base)) fs.rmSync(join(base, name), { recursive: true })
   process.umask(0)
@@ -36,7 +37,7 @@ function run({ umask, mode, operations }) {
   }
   process.chdir(directory)
   process.umask(umask)
-  const teller = new StatTeller()
+  const teller = new StatTeller(free)
   /** @type {(number | undefined)[]} */
   const slots = []
   const trace = operations.map((operation) => {
@@ -72,6 +73,17 @@ function run({ umask, mode, operations }) {
 function perform(operation, slots, teller) {
   /** @param {string} text */
   const path = (text) => (text.startsWith('@') ? directory + text.slice(1) : text)
+  if (operation.call === 'layer') {
+    for (const fd of slots) if (fd !== undefined) fs.closeSync(fd)
+    slots.length = 0
+    become(0)
+    process.chdir(base)
+    keepFirstNames(base, new Set())
+    makeDirectory()
+    process.chdir(directory)
+    teller.forget()
+    return 'ok'
+  }
   if (operation.call === 'open') {
     if (slots[operation.slot] !== undefined) return 'slot in use'
     slots[operation.slot] = fs.openSync(path(operation.path), operation.flags, operation.mode)
@@ -171,6 +183,29 @@ function perform(operation, slots, teller) {
   }
 }
 
+/** The sequence's own directory, or one above it, may have been removed, and a file be in its place. */
+function makeDirectory() {
+  let at = base
+  for (const name of directory.slice(base.length + 1).split('/')) {
+    at += `/${name}`
+    const stat = fs.lstatSync(at, { throwIfNoEntry: false })
+    if (stat?.isDirectory()) continue
+    if (stat) fs.unlinkSync(at)
+    fs.mkdirSync(at, { mode: 0o755 })
+  }
+}
+
+/** Names of a file behind its first one are removed. @param {string} at @param {Set<bigint>} seen */
+function keepFirstNames(at, seen) {
+  for (const name of fs.readdirSync(at).sort()) {
+    const path = `${at}/${name}`
+    const stat = fs.lstatSync(path, { bigint: true })
+    if (stat.isDirectory()) keepFirstNames(path, seen)
+    else if (seen.has(stat.ino)) fs.unlinkSync(path)
+    else seen.add(stat.ino)
+  }
+}
+
 /** @param {fs.BigIntStats} stat */
 const told = (stat) => ({ ...stat, atime: stat.atimeNs, mtime: stat.mtimeNs, ctime: stat.ctimeNs })
 
@@ -190,7 +225,7 @@ function tellTree(at, name, teller, trace) {
     for (const each of fs.readdirSync(at).sort()) tellTree(`${at}/${each}`, `${name}/${each}`, teller, trace)
 }
 
-process.on('message', (/** @type {import('./operations.ts').Sequence} */ sequence) => process.send?.(run(sequence)))
+process.on('message', (/** @type {Parameters<typeof run>[0]} */ sequence) => process.send?.(run(sequence)))
 process.on('disconnect', () => process.exit())
 process.send?.({
   directory,

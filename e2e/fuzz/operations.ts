@@ -60,6 +60,8 @@ export type Operation =
   | OnPath<'chown' | 'lchown', Owner>
   | OnPath<'utimes' | 'lutimes', Times>
   | OnPaths<'rename' | 'link' | 'symlink'>
+  /** What is there becomes a layer below what follows: files are closed, and a file keeps but its first name. */
+  | (On & { readonly call: 'layer' })
 
 export interface Sequence {
   readonly umask: number
@@ -210,8 +212,14 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 7, arbitrary: fc.record({ ...one('symlink'), path: target, to: relative }) },
 )
 
-export const sequences: fc.Arbitrary<Sequence> = fc.record({
-  umask: among([5, 0o022], [2, 0], [1, 0o077], [1, 0o127]),
-  mode: among([6, 0o777], [2, 0o1777], [2, 0o2777], [1, 0o755]),
-  operations: fc.array(operation, { minLength: 1, maxLength: 40, size: 'max' }),
-})
+const some = fc.array(operation, { minLength: 1, maxLength: 40, size: 'max' })
+
+/** Sequences in which a layer is made so many times. */
+export const sequencesOf = (layers: number): fc.Arbitrary<Sequence> =>
+  fc.record({
+    umask: among([5, 0o022], [2, 0], [1, 0o077], [1, 0o127]),
+    mode: among([6, 0o777], [2, 0o1777], [2, 0o2777], [1, 0o755]),
+    operations: fc
+      .tuple(...Array.from({ length: layers + 1 }, () => some))
+      .map((parts) => parts.flatMap((part, i): Operation[] => (i === 0 ? part : [{ as: 0, call: 'layer' }, ...part]))),
+  })

@@ -1,4 +1,5 @@
-/** `npm run fuzz -- --sequences N [--seed S]`: random sequences of file operations on ours and on a real tmpfs, compared.
+/** `npm run fuzz -- --sequences N [--seed S] [--on NAME]`: random sequences of file operations on ours and on a real tmpfs,
+ *  compared. Ours is a tmpfs, or an overlay as arrangements.ts has it; `--on all` is one after the other.
  *  Prints the seed; on a divergence prints the shortest sequence found that shows it, and exits with 1. */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +9,11 @@ import { build } from 'vite'
 import { root } from '../tools/run.mjs'
 
 const { values: options } = parseArgs({
-  options: { sequences: { type: 'string', default: '20000' }, seed: { type: 'string' } },
+  options: {
+    sequences: { type: 'string', default: '20000' },
+    seed: { type: 'string' },
+    on: { type: 'string', default: 'tmpfs' },
+  },
 })
 const sequences = Number(options.sequences)
 const firstSeed = options.seed === undefined ? Date.now() & 0x7fffffff : Number(options.seed)
@@ -26,23 +31,25 @@ await build({
     rolldownOptions: { output: { entryFileNames: 'fuzz.mjs' } },
   },
 })
-const { fuzz } = await import(pathToFileURL(join(outDir, 'fuzz.mjs')).href)
+const { fuzz, names } = await import(pathToFileURL(join(outDir, 'fuzz.mjs')).href)
 rmSync(outDir, { recursive: true })
 
 /** A seed serves this many sequences, so that a failure is found again soon. */
 const PER_SEED = 2000
 const linux = fileURLToPath(new URL('linux.mjs', import.meta.url))
-let ran = 0
-for (let seed = firstSeed; ran < sequences; seed++) {
-  const { ran: more, divergence } = await fuzz({ sequences: Math.min(PER_SEED, sequences - ran), seed, linux })
-  ran += more
-  if (divergence) {
-    console.log(
-      `seed ${seed}: after ${ran} sequences the sides differ\n\n${divergence.text}\n\n${JSON.stringify(divergence.sequence)}`,
-    )
-    process.exitCode = 1
-    break
+for (const on of options.on === 'all' ? names : [options.on]) {
+  let ran = 0
+  for (let seed = firstSeed; ran < sequences; seed++) {
+    const { ran: more, divergence } = await fuzz({ sequences: Math.min(PER_SEED, sequences - ran), seed, linux, on })
+    ran += more
+    if (divergence) {
+      console.log(
+        `${on}, seed ${seed}: after ${ran} sequences the sides differ\n\n${divergence.text}\n\n${JSON.stringify(divergence.sequence)}`,
+      )
+      process.exitCode = 1
+      break
+    }
+    if (process.stdout.isTTY || ran >= sequences || (ran / PER_SEED) % 10 === 0)
+      console.log(`${on}, seed ${seed}: ${ran} sequences agree`)
   }
-  if (process.stdout.isTTY || ran >= sequences || (ran / PER_SEED) % 10 === 0)
-    console.log(`seed ${seed}: ${ran} sequences agree`)
 }

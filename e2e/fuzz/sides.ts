@@ -1,6 +1,6 @@
 /**
- * The two sides of the fuzz test. Linux runs in a process of its own, whose ids and directory change; ours runs here, on a
- * tmpfs of a new kernel for each sequence, in a directory of the same name.
+ * The two sides of the fuzz test. Linux runs in a process of its own, whose ids and directory change; ours runs here, on what is
+ * arranged in a new kernel for each sequence, in a directory of the same name.
  *
  * Invariant: a side leaves nothing behind: on ours no open file, no inode and no block; on Linux nothing in /dev/shm.
  */
@@ -20,14 +20,18 @@ import {
   SEEK_CUR,
 } from '../../src/abi/linux.ts'
 import { DeviceRegistry } from '../../src/devices/device-registry.ts'
+import { overlayType } from '../../src/fs/overlay/overlay.ts'
 import { tmpfsType } from '../../src/fs/tmpfs/tmpfs.ts'
 import { createClock } from '../../src/host/clock.ts'
 import { Task } from '../../src/kernel/task.ts'
+import { inodesOf, picture } from '../../src/testing/trees.ts'
 import { type Credentials, credentialsOf } from '../../src/vfs/context.ts'
 import { VirtualDentry } from '../../src/vfs/mount.ts'
 import { Vfs } from '../../src/vfs/vfs.ts'
+import { WouldBlock } from '../../src/vfs/waiting.ts'
+import { type Arrangement, arrangementOf, bare, type Laid, overlay } from './arrangements.ts'
 import { DEPTH, type Operation, type Sequence } from './operations.ts'
-import { GROUP, SHOWN_FLAGS, StatTeller, tellBytes, type User, users } from './trace.mjs'
+import { type Free, GROUP, SHOWN_FLAGS, StatTeller, tellBytes, type User, users } from './trace.mjs'
 
 /** Who the Linux side is, and where it works. */
 export interface Place {
@@ -56,9 +60,9 @@ export class LinuxSide {
     return new LinuxSide((await answer(child)) as Place, base, child)
   }
 
-  run(sequence: Sequence): Promise<string[]> {
+  run(sequence: Sequence, free: readonly Free[]): Promise<string[]> {
     const trace = answer(this.#child) as Promise<string[]>
-    this.#child.send(sequence)
+    this.#child.send({ ...sequence, free })
     return trace
   }
 
@@ -81,77 +85,197 @@ function answer(child: ChildProcess): Promise<unknown> {
   })
 }
 
-/** Enough for every sequence; a limit, so that what is in use is counted. */
-const LIMITS = 'size=1g,nr_inodes=100k,mode=755'
-
 /** The trace of a sequence on ours. Errors: what is thrown that is no ErrnoError, and leaks. */
-export function runOurs(place: Place, sequence: Sequence, as: readonly User[] = users): string[] {
+export function runOurs(
+  place: Place,
+  sequence: Sequence,
+  arrangement: Arrangement = arrangementOf('tmpfs'),
+  as: readonly User[] = users,
+): string[] {
   const vfs = new Vfs(createClock(), new DeviceRegistry())
-  vfs.types.register(tmpfsType)
-  const superblock = vfs.newFilesystem({ type: 'tmpfs', data: LIMITS })
+  for (const type of [tmpfsType, overlayType]) vfs.types.register(type)
+  return new Run(vfs, place, arrangement, as).run(sequence)
+}
+
+/** A task of root, each of whose calls is made until it need not wait any more. */
+function newTask(vfs: Vfs, { superblock }: Laid): Task {
   const mount = vfs.newMount(superblock)
   vfs.newNamespace(mount)
   const task = new Task({ vfs, credentials: credentialsOf(0, 0), root: new VirtualDentry(mount, mount.root), umask: 0 })
-  const before = superblock.filesystem.usage()
-  const trace = new Run(task, place, as).run(sequence)
-  task.release()
-  const after = superblock.filesystem.usage()
-  if (after.blocksFree !== before.blocksFree || after.filesFree !== before.filesFree || superblock.opens !== 0) {
-    trace.push(`leak: ${JSON.stringify({ before, after })}, ${superblock.opens} open`)
+  return new Proxy(task, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key, target)
+      return typeof value === 'function'
+        ? (...args: unknown[]) => untilDone(target, () => value.apply(target, args))
+        : value
+    },
+  })
+}
+
+function untilDone(task: Task, call: () => unknown): unknown {
+  try {
+    for (let tries = 0; tries < 10_000; tries++) {
+      try {
+        return call()
+      } catch (failure) {
+        if (!(failure instanceof WouldBlock)) throw failure
+      }
+    }
+    throw new Error('the call waits for ever')
+  } finally {
+    task.settle()
   }
-  return trace
 }
 
 const ROOT = credentialsOf(0, 0)
 
 class Run {
-  readonly #task: Task
+  readonly #vfs: Vfs
   readonly #place: Place
+  readonly #arrangement: Arrangement
   readonly #users: readonly User[]
-  readonly #slots: (number | undefined)[] = []
-  readonly #teller = new StatTeller()
+  #laid: Laid
+  /** What the layers below hold, which stays. */
+  #below = ''
+  #task: Task
+  #slots: (number | undefined)[] = []
+  readonly #teller: StatTeller
 
-  constructor(task: Task, place: Place, as: readonly User[]) {
-    this.#task = task
+  constructor(vfs: Vfs, place: Place, arrangement: Arrangement, as: readonly User[]) {
+    this.#vfs = vfs
     this.#place = place
+    this.#arrangement = arrangement
     this.#users = as
+    this.#laid = arrangement.first(vfs)
+    this.#task = newTask(vfs, this.#laid)
+    this.#teller = new StatTeller(arrangement.free)
   }
 
   run({ umask, mode, operations }: Sequence): string[] {
     const task = this.#task
     const { directory } = this.#place
-    let at = ''
-    for (const name of directory.split('/').slice(1)) {
-      at += `/${name}`
-      task.mkdirat(AT_FDCWD, at, 0o755)
-      task.fchownat(AT_FDCWD, at, this.#place.uid, this.#place.gid, 0)
-    }
-    if (this.#place.uid === 0) task.fchownat(AT_FDCWD, at, 0, GROUP, 0)
-    task.fchmodat(AT_FDCWD, at, mode, 0)
-    task.chdir(at)
+    this.#makeDirectory()
+    if (this.#place.uid === 0) task.fchownat(AT_FDCWD, directory, 0, GROUP, 0)
+    task.fchmodat(AT_FDCWD, directory, mode, 0)
+    task.chdir(directory)
     task.umask = umask
     const trace = operations.map((operation) => {
+      if (operation.call === 'layer') return this.#layer(umask)
       // One task that changes its credentials, as the Linux side does, so that descriptors are everybody's.
       this.#become(operation)
       return this.#attempt(() => this.#perform(operation))
     })
     this.#become(undefined)
     this.#slots.forEach((fd, slot) => {
-      if (fd === undefined) return
-      const flags = (task.getfl(fd) & SHOWN_FLAGS).toString(8)
-      const stat = task.fstat(fd)
-      const isFile = (stat.mode & S_IFMT) === S_IFREG
-      // A descriptor that only names a file does not seek; Linux shows its position as 0.
-      const where = isFile ? ` at ${task.descriptors.get(fd).isPath ? 0 : task.lseek(fd, 0, SEEK_CUR)}` : ''
-      trace.push(`slot ${slot}: ${this.#teller.tell(stat)} flags ${flags}${where}`)
-      task.close(fd)
+      if (fd !== undefined) trace.push(this.#tellSlot(slot, fd))
     })
-    const parts = directory.split('/')
-    const base = parts.slice(0, -DEPTH - 1).join('/')
-    this.#tellTree(base, '', trace)
-    task.chdir('/')
-    this.#remove('/dev')
+    this.#tellTree(this.#base, '', trace)
+    trace.push(...this.#faults())
     return trace
+  }
+
+  /** Where what both sides have begins. */
+  get #base(): string {
+    return this.#place.directory
+      .split('/')
+      .slice(0, -DEPTH - 1)
+      .join('/')
+  }
+
+  #makeDirectory(): void {
+    let at = ''
+    for (const name of this.#place.directory.split('/').slice(1)) {
+      at += `/${name}`
+      const stat = this.#task.statIfThere(AT_FDCWD, at, AT_SYMLINK_NOFOLLOW)
+      if (stat && (stat.mode & S_IFMT) === S_IFDIR) continue
+      if (stat) this.#task.unlinkat(AT_FDCWD, at, 0)
+      this.#task.mkdirat(AT_FDCWD, at, 0o755)
+      this.#task.fchownat(AT_FDCWD, at, this.#place.uid, this.#place.gid, 0)
+    }
+  }
+
+  #tellSlot(slot: number, fd: number): string {
+    const task = this.#task
+    const flags = (task.getfl(fd) & SHOWN_FLAGS).toString(8)
+    const stat = task.fstat(fd)
+    const isFile = (stat.mode & S_IFMT) === S_IFREG
+    // A descriptor that only names a file does not seek; Linux shows its position as 0.
+    const where = isFile ? ` at ${task.descriptors.get(fd).isPath ? 0 : task.lseek(fd, 0, SEEK_CUR)}` : ''
+    task.close(fd)
+    return `slot ${slot}: ${this.#teller.tell(stat)} flags ${flags}${where}`
+  }
+
+  #layer(umask: number): string {
+    this.#become(undefined)
+    for (const fd of this.#slots) if (fd !== undefined) this.#task.close(fd)
+    this.#slots = []
+    this.#task.chdir('/')
+    this.#keepFirstNames(this.#base, new Set())
+    this.#makeDirectory()
+    this.#task.release()
+    this.#laid = this.#arrangement.next(this.#vfs, this.#laid)
+    this.#below = this.#picture()
+    this.#task = newTask(this.#vfs, this.#laid)
+    this.#task.chdir(this.#place.directory)
+    this.#task.umask = umask
+    this.#teller.forget()
+    return 'ok'
+  }
+
+  #picture(): string {
+    return JSON.stringify(this.#laid.lowers.map((lower) => picture(bare(lower))))
+  }
+
+  /** Names of a file behind its first one are removed. */
+  #keepFirstNames(at: string, seen: Set<number>): void {
+    for (const name of this.#names(at)) {
+      const path = `${at}/${name}`
+      const { ino, mode } = this.#task.fstatat(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW)
+      if ((mode & S_IFMT) === S_IFDIR) this.#keepFirstNames(path, seen)
+      else if (seen.has(ino)) this.#task.unlinkat(AT_FDCWD, path, 0)
+      else seen.add(ino)
+    }
+  }
+
+  /** What must not be, at the end of any sequence: a line each. Nothing is left of what there was then. */
+  #faults(): string[] {
+    const faults: string[] = []
+    const { superblock, upper, lowers } = this.#laid
+    if (lowers.length > 0) {
+      const [shown, reloaded] = [
+        this.#raw(this.#task),
+        this.#raw(newTask(this.#vfs, overlay(this.#vfs, lowers, upper))),
+      ]
+      if (shown !== reloaded) faults.push(`mounted anew: ${reloaded}, not ${shown}`)
+    }
+    this.#task.chdir('/')
+    this.#remove('/dev')
+    this.#task.release()
+    if (this.#picture() !== this.#below && lowers.length > 0 && this.#below !== '')
+      faults.push('a layer below has changed')
+    const { blocks, blocksFree, files, filesFree } = upper.usage()
+    const left = [...inodesOf(upper.root)]
+    const charged = left.reduce((sum, inode) => sum + inode.blocks / 8, 0)
+    if (blocks - blocksFree !== charged || files - filesFree !== left.length || superblock.opens !== 0) {
+      faults.push(
+        `leak: ${JSON.stringify(upper.usage())}, ${left.length} files of ${charged} blocks, ${superblock.opens} open`,
+      )
+    }
+    if (lowers.length === 0 && left.length > 1) faults.push(`left over: ${JSON.stringify(picture(upper.root))}`)
+    return faults
+  }
+
+  /** All that is there, with the numbers that it has. */
+  #raw(task: Task): string {
+    const lines: string[] = []
+    const visit = (at: string) => {
+      const { mode, ino, size, mtime } = task.fstatat(AT_FDCWD, at, AT_SYMLINK_NOFOLLOW)
+      const isDirectory = (mode & S_IFMT) === S_IFDIR
+      lines.push(`${at} ${mode.toString(8)} ${ino} ${isDirectory ? '' : size} ${mtime}`)
+      if (isDirectory) for (const name of this.#names(at, task)) visit(`${at}/${name}`)
+    }
+    visit(this.#base)
+    return lines.join('\n')
   }
 
   #become(operation: Operation | undefined): void {
@@ -174,7 +298,7 @@ class Run {
     }
   }
 
-  #perform(operation: Operation): string {
+  #perform(operation: Exclude<Operation, { call: 'layer' }>): string {
     const task = this.#task
     const path = (text: string) => (text.startsWith('@') ? this.#place.directory + text.slice(1) : text)
     if (operation.call === 'open') {
@@ -283,17 +407,17 @@ class Run {
     if (this.#task.descriptors.get(fd).isPath) throw new ErrnoError('EBADF')
   }
 
-  #list(path: string) {
-    const fd = this.#task.openat(AT_FDCWD, path, O_DIRECTORY, 0)
+  #list(path: string, task = this.#task) {
+    const fd = task.openat(AT_FDCWD, path, O_DIRECTORY, 0)
     try {
-      return this.#task.getdents(fd, 0, 1 << 20).filter(({ name }) => name !== '.' && name !== '..')
+      return task.getdents(fd, 0, 1 << 20).filter(({ name }) => name !== '.' && name !== '..')
     } finally {
-      this.#task.close(fd)
+      task.close(fd)
     }
   }
 
-  #names = (path: string) =>
-    this.#list(path)
+  #names = (path: string, task = this.#task) =>
+    this.#list(path, task)
       .map(({ name }) => name)
       .sort()
 

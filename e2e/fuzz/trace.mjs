@@ -19,18 +19,36 @@ export const users = [
 /** The group of a sequence's directory. */
 export const GROUP = 2000
 
+/** What a side may answer as it likes: a directory's link count and size, times of access, a file's
+ *  blocks. @typedef {'directories' | 'atime' | 'blocks'} Free */
+
 /** Tells stats; one per sequence, for it numbers the inodes. */
 export class StatTeller {
   /** @type {Map<string, number>} */
   #seen = new Map()
+  /** @type {readonly Free[]} */
+  #free
+
+  /** @param {readonly Free[]} free */
+  constructor(free) {
+    this.#free = free
+  }
+
+  /** Inodes are numbered anew. */
+  forget() {
+    this.#seen.clear()
+  }
 
   /** @param {Told} stat */
   tell({ ino, mode, nlink, uid, gid, size, blocks, atime, mtime, ctime }) {
     const key = String(ino)
     const number = this.#seen.get(key) ?? this.#seen.size
     this.#seen.set(key, number)
-    const times = [atime, mtime, ctime].map(tellTime).join(' ')
-    return `i${number} ${Number(mode).toString(8)} nlink ${nlink} ${uid}:${gid} size ${size} blocks ${blocks} ${times}`
+    const times = [this.#free.includes('atime') ? '-' : tellTime(atime), tellTime(mtime), tellTime(ctime)].join(' ')
+    const freely = this.#free.includes('directories') && (Number(mode) & 0o170000) === 0o040000
+    const [links, length] = freely ? ['-', '-'] : [nlink, size]
+    const used = this.#free.includes('blocks') ? '-' : blocks
+    return `i${number} ${Number(mode).toString(8)} nlink ${links} ${uid}:${gid} size ${length} blocks ${used} ${times}`
   }
 }
 

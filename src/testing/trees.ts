@@ -40,7 +40,8 @@ export const whiteout: Planted = { kind: 'char', rdev: 0, mode: 0 }
 export const opaqueDir: Planted = { kind: 'directory', xattrs: { 'trusted.overlay.opaque': 'y' } }
 export const linkTo = (target: string): Planted => ({ kind: 'symlink', target })
 
-const none = new Attempt()
+/** Whom nothing waits for. */
+export const none = new Attempt()
 
 /** Makes the files of a tree below a directory. */
 export function plant(root: Inode, tree: Tree): void {
@@ -281,6 +282,8 @@ export interface Veil {
   readonly cold?: boolean
   /** And so does each change of content, which may have to read the pages that it changes in part. */
   readonly coldPages?: boolean
+  /** A file's content can be had by reference, as it is at the first asking. */
+  readonly immutable?: boolean
   /** Called before each change, by the method's name; may throw. */
   readonly before?: (change: string) => void
 }
@@ -301,7 +304,8 @@ export function veiled<T extends Inode>(inode: T, veil: Veil, made = new Map<obj
   const proxy = new Proxy(inode as object, {
     get(target, key) {
       if (veil.without?.includes(String(key))) return undefined
-      const value: unknown = Reflect.get(target, key, target)
+      const source = veil.immutable && key === 'immutableSource'
+      const value: unknown = source ? () => sourceOf(target as FileInode) : Reflect.get(target, key, target)
       if (typeof value !== 'function') return value
       return (...args: unknown[]) => {
         if (CHANGES.has(String(key))) veil.before?.(String(key))
@@ -321,6 +325,11 @@ export function veiled<T extends Inode>(inode: T, veil: Veil, made = new Map<obj
 
 /** The inode behind a veil, or the inode itself. */
 export const unveiled = <T extends Inode>(inode: T): T => (bare.get(inode) ?? inode) as T
+
+const sourceOf = (file: FileInode): PageSource => ({
+  size: file.size,
+  read: (memory, at, length, offset, attempt) => void file.read(memory, at, length, offset, attempt),
+})
 
 const isInode = (value: unknown): value is Inode =>
   typeof value === 'object' && value !== null && 'kind' in value && 'filesystem' in value

@@ -31,6 +31,8 @@ export interface Ground {
   readonly namespace: MountNamespace
   /** The tmpfs of which nothing may be lost or changed while a call waits. */
   readonly watched?: Filesystem | undefined
+  /** But a call may hold space of it: what it copies up has no name yet. */
+  readonly mayHoldSpace?: boolean
 }
 
 /** Makes the ground. `data` are the options of a tmpfs. */
@@ -153,8 +155,8 @@ export class KernelArena implements Arena {
   }
 
   #picture(): string {
-    const { watched } = this.#ground
-    return watched === undefined ? '' : pictureOf(watched, this.#tasks)
+    const { watched, mayHoldSpace } = this.#ground
+    return watched === undefined ? '' : pictureOf(watched, this.#tasks, mayHoldSpace)
   }
 
   tick(milliseconds = 4): void {

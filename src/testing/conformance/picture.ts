@@ -2,17 +2,14 @@
 
 import type { Task } from '../../kernel/task.ts'
 import type { Filesystem, Inode } from '../../vfs/inode.ts'
-import { Attempt } from '../../vfs/waiting.ts'
-import { unveiled } from '../trees.ts'
+import { none, unveiled } from '../trees.ts'
 
-const none = new Attempt()
-
-/** Preconditions: `filesystem` never waits. */
-export function pictureOf(filesystem: Filesystem, tasks: readonly Task[]): string {
+/** Without its space, if a call may hold some while it waits. Preconditions: `filesystem` never waits. */
+export function pictureOf(filesystem: Filesystem, tasks: readonly Task[], mayHoldSpace = false): string {
   const lines: string[] = []
   addTree(lines, '', filesystem.root)
   const { blocksFree, filesFree } = filesystem.usage()
-  lines.push(`free: ${blocksFree} blocks, ${filesFree} inodes`)
+  if (!mayHoldSpace) lines.push(`free: ${blocksFree} blocks, ${filesFree} inodes`)
   for (const [i, { descriptors }] of tasks.entries()) {
     for (const [fd, { offset, flags, refs, inode }] of descriptors.open()) {
       lines.push(`task ${i} fd ${fd}: offset ${offset}, flags ${flags}, refs ${refs}, ${attributes(unveiled(inode))}`)

@@ -11,6 +11,7 @@ import { type Mount, VirtualDentry } from '../../vfs/mount.ts'
 import { releaseNamespace, releaseTree } from '../../vfs/mount-tree.ts'
 import { resolve } from '../../vfs/path-walk.ts'
 import type { Vfs } from '../../vfs/vfs.ts'
+import { scattered } from '../scatter.ts'
 import { veiled } from '../trees.ts'
 import { type Ground, ground, KernelArena, type Lay } from './arenas.ts'
 import type { Ability, Subject } from './spec.ts'
@@ -73,20 +74,22 @@ const LOWER_ATIME = 'reading a lower file leaves its atime, as on Linux: nothing
 export const overlayOverNothing: Subject = {
   name: 'an overlay over an empty layer',
   abilities: new Set(ALL.filter((ability) => ability !== 'tmpfs')),
-  arena: (data = '') => new KernelArena((vfs, upperData) => overlayGround(vfs, layer(vfs, ''), upperData), data),
+  arena: (data = '') => new KernelArena((vfs, upperData) => overlayGround(vfs, [layer(vfs, '')], upperData), data),
 }
 
-/** What a spec is given lies in the lower layer, the upper being empty. */
+/** Runs a spec on an overlay over layers that are made of what it is given; the upper is empty. */
+const overGiven = (data: string, layersOf: (vfs: Vfs, given: Mount) => readonly Layer[]): KernelArena =>
+  new KernelArena(tmpfsGround, '', (vfs, below) => {
+    const given = vfs.newMount(below.root.mount.superblock)
+    releaseNamespace(below.namespace)
+    return overlayGround(vfs, layersOf(vfs, given), data)
+  })
+
+/** What a spec is given lies in the lower layer. */
 export const overlayOverAll: Subject = {
   name: 'an overlay over what is given',
   abilities: new Set(ALL.filter((ability) => ability !== 'tmpfs')),
-  arena: (data = '') =>
-    new KernelArena(tmpfsGround, '', (vfs, below) => {
-      const { superblock } = below.root.mount
-      const lower = vfs.newMount(superblock)
-      releaseNamespace(below.namespace)
-      return overlayGround(vfs, lower, data)
-    }),
+  arena: (data = '') => overGiven(data, (_, given) => [layerOf(given)]),
   differences: {
     'B024 B025 reading moves': LOWER_ATIME,
     'B024 reading at the end': LOWER_ATIME,
@@ -100,22 +103,64 @@ export const overlayOverAll: Subject = {
   },
 }
 
-/** A mount that only keeps a layer alive. */
-const layer = (vfs: Vfs, data: string): Mount =>
-  vfs.newMount(vfs.newFilesystem({ type: 'tmpfs', data: `${DATA},${data}` }))
+/** What a spec is given is spread over three layers, with much else below it that must not be seen. */
+export const overlayOverThree: Subject = {
+  ...overlayOverAll,
+  name: 'an overlay over three layers',
+  arena: (data = '') =>
+    overGiven(data, (vfs, given) => {
+      const layers: Layer[] = []
+      scattered(given.root.inode, () => {
+        layers.push(layer(vfs, ''))
+        return layers.at(-1)!.root
+      })
+      releaseTree(given)
+      return layers
+    }),
+}
 
-function overlayGround(vfs: Vfs, lower: Mount, data: string): Ground {
+/** What a spec is given lies in a lower layer that must be waited for. */
+export const overlayOverCold: Subject = {
+  ...overlayOverAll,
+  name: 'an overlay over a cold layer',
+  arena: (data = '') => overGiven(data, (_, given) => [{ ...layerOf(given), root: veiled(given.root.inode, COLD) }]),
+}
+
+/** What a spec is given lies in a lower layer whose files are referred to instead of copied. */
+export const overlayByReference: Subject = {
+  ...overlayOverAll,
+  name: 'an overlay that refers to the data below',
+  arena: (data = '') =>
+    overGiven(data, (_, given) => [
+      { ...layerOf(given), root: veiled(given.root.inode, { cold: true, immutable: true }) },
+    ]),
+}
+
+/** A layer, and the mount that keeps it alive. */
+interface Layer {
+  readonly root: Inode
+  readonly mount: Mount
+}
+
+const layerOf = (mount: Mount): Layer => ({ root: mount.root.inode, mount })
+
+const layer = (vfs: Vfs, data: string): Layer =>
+  layerOf(vfs.newMount(vfs.newFilesystem({ type: 'tmpfs', data: `${DATA},${data}` })))
+
+function overlayGround(vfs: Vfs, lowers: readonly Layer[], data: string): Ground {
   const upper = layer(vfs, data)
   const layers: OverlayLayers = {
-    upper: upper.superblock.filesystem.root,
-    lowers: [lower.superblock.filesystem.root],
+    upper: upper.root,
+    lowers: lowers.map(({ root }) => root),
     release() {
-      releaseTree(upper)
-      releaseTree(lower)
+      for (const { mount } of [upper, ...lowers]) releaseTree(mount)
     },
   }
-  return ground(vfs, vfs.newFilesystem({ type: 'overlay', internal: layers }))
+  const superblock = vfs.newFilesystem({ type: 'overlay', internal: layers })
+  return { ...ground(vfs, superblock, upper.root.filesystem), mayHoldSpace: true }
 }
+
+const COLD = { cold: true, coldPages: true }
 
 /** A tmpfs of which every lookup, listing, link target and page must be waited for, once in each call. */
 export const coldfs: Subject = {
@@ -137,7 +182,7 @@ class ColdFilesystem implements Filesystem {
 
   constructor(warm: Filesystem) {
     this.warm = warm
-    this.root = veiled(warm.root, { cold: true, coldPages: true })
+    this.root = veiled(warm.root, COLD)
   }
 
   get dev(): number {
@@ -158,4 +203,7 @@ export const coldfsType: FilesystemType = {
   mount: (request) => new ColdFilesystem(tmpfsType.mount(request)),
 }
 
-export const kernelSubjects: readonly Subject[] = [tmpfs, bind, overlayOverNothing, overlayOverAll, coldfs]
+export const kernelSubjects: readonly Subject[] = [
+  ...[tmpfs, bind, coldfs],
+  ...[overlayOverNothing, overlayOverAll, overlayOverThree, overlayOverCold, overlayByReference],
+]
