@@ -9,7 +9,7 @@ import { fuzz, names } from './fuzz.ts'
 import { users } from './trace.mjs'
 
 const SEQUENCES = 2000
-const OVER_LAYERS = 200
+const OVER_LAYERS = 100
 const linux = fileURLToPath(new URL('linux.mjs', import.meta.url))
 
 test.runIf(existsSync('/dev/shm'))(
