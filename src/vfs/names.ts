@@ -64,19 +64,19 @@ export function makeSymlink(context: Context, target: string, start: VirtualDent
   createFile(walk, 'symlink', 0o777, { target })
 }
 
-/** Walks to a name that must be free. Errors: EEXIST; ENOENT for `name/` unless a directory is made. */
+/** Walks to a name that must be free. Errors: EEXIST; ENOENT for `name/` unless a directory is made, and in a removed directory. */
 function toFreeName(context: Context, start: VirtualDentry, path: string, directory: boolean): PathWalk {
   const walk = new PathWalk(context, start, path)
   walk.toParent()
   if (walk.last !== 'name' || walk.lookup() !== undefined) throw new ErrnoError('EEXIST', path)
-  if (walk.slash && !directory) throw new ErrnoError('ENOENT', path)
+  if ((walk.slash && !directory) || walk.dentry.dead) throw new ErrnoError('ENOENT', path)
   return walk
 }
 
 /**
  * A further name for a file. `source` is resolved already.
- * Errors, in order: EEXIST, ENOENT for slashes, EROFS, EXDEV, EPERM for a stranger's file, ENOENT in a removed directory, EACCES,
- * EPERM for a directory, ENOENT for a source without a name, EMLINK.
+ * Errors, in order: EEXIST, ENOENT for slashes and in a removed directory, EROFS, EXDEV, EPERM for a stranger's file, EACCES, EPERM
+ * for a directory, ENOENT for a source without a name, EMLINK.
  */
 export function linkTo(context: Context, source: VirtualDentry, start: VirtualDentry, path: string): void {
   const walk = toFreeName(context, start, path, false)

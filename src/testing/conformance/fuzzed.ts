@@ -1,6 +1,7 @@
 /** What random sequences, run on Linux and on ours side by side (e2e/fuzz), have found: each divergence, as a spec. */
 
 import {
+  AT_FDCWD,
   CAP_CHOWN,
   FALLOC_FL_KEEP_SIZE,
   O_APPEND,
@@ -121,5 +122,21 @@ export const fuzzed: readonly Spec[] = [
       root.close(fd)
     },
     { needs: ['calls', 'tmpfs'] },
+  ),
+  spec(
+    'A388 a new name in a removed directory is ENOENT before anything is said of the file to be linked',
+    (root, { user }) => {
+      root.mkdir('d')
+      root.chmod('d', 0o777)
+      root.mkdir('other')
+      const stranger = user({ uid: 1000 })
+      stranger.sys.chdir('d')
+      root.rmdir('d')
+      fails('ENOENT', () => stranger.sys.linkat(AT_FDCWD, '..', AT_FDCWD, 'a', 0))
+      fails('ENOENT', () => stranger.sys.linkat(AT_FDCWD, '../other', AT_FDCWD, 'a', 0))
+      stranger.sys.chdir('..')
+      fails('EPERM', () => stranger.sys.linkat(AT_FDCWD, 'other', AT_FDCWD, 'a', 0))
+    },
+    { needs: ['users', 'calls'] },
   ),
 ]
