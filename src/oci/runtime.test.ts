@@ -100,6 +100,31 @@ describe('mounts', () => {
     expect((await failure(write(files, '/t/big', 'x'.repeat(9000)))).code).toBe('ENOSPC')
   })
 
+  test('D046 nosuid is shown, and a program with set-id bits runs as who started it, with it and without', async () => {
+    world.runtime.provide('tools', treeOf({ touch: await guest('touch') }))
+    const options = (...more: string[]) => ({ type: 'bind', source: 'tools', options: ['ro', ...more] })
+    const mounts = [
+      { destination: '/bin', ...options() },
+      { destination: '/nosuid', ...options('nosuid') },
+      { destination: '/work', type: 'tmpfs', options: ['mode=777'] },
+    ]
+    const { files } = await create({ mounts })
+    await world.start('a')
+    const shown = world.runtime.mounts('a').find(({ destination }) => destination === '/nosuid')
+    expect(shown?.options).toContain('nosuid')
+    for (const place of ['/bin', '/nosuid', '/work']) {
+      if (place === '/work') {
+        await files.copyFile('/bin/touch', '/work/touch', false)
+        await files.chown('/work/touch', 5, 6, true)
+        await files.chmod('/work/touch', 0o6755)
+      }
+      const made = `/work/made-from${place.replace('/', '-')}`
+      const user = { uid: 1000, gid: 1000 }
+      expect(await world.exec('a', { args: [`${place}/touch`, made], user })).toMatchObject({ exitCode: 0 })
+      expect(await files.stat(made)).toMatchObject({ uid: 1000, gid: 1000 })
+    }
+  })
+
   test('of a name in the bundle show that tree, read-only', async () => {
     world.runtime.provide('tools', treeOf({ 'lib/a.txt': 'a', 'lib/deep/b.txt': 'b' }))
     const { files } = await create({ mounts: [{ destination: '/lib', type: 'bind', source: 'tools/lib' }] })

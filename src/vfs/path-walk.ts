@@ -11,6 +11,7 @@ import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, PATH_MAX, X_OK } from '../abi/li
 import { utf8Length } from '../abi/utf8.ts'
 import type { Context } from './context.ts'
 import type { Dentry } from './dentry.ts'
+import { isBelow, isMagic } from './magic-link.ts'
 import { type Mount, VirtualDentry } from './mount.ts'
 import { mayAccess } from './permissions.ts'
 import { touchAccessTime } from './times.ts'
@@ -69,7 +70,7 @@ export class PathWalk {
     const more = this.#skipSlashes()
     this.last = 'root'
     this.name = ''
-    this.slash = true
+    this.slash = this.path.length > 0
     if (!more) return true
     for (;;) {
       const end = this.#componentEnd()
@@ -120,12 +121,13 @@ export class PathWalk {
 
   /**
    * Makes `child`, the last component's entry, the place: the top of what is mounted there. If it is a link that is to be
-   * followed, the walk goes on with its target instead and true is returned: call toParent again.
+   * followed, the walk goes on with its target instead and true is returned: call toParent again. A magic link's target is
+   * the place itself.
    */
   enter(child: Dentry, follow: boolean): boolean {
     if (child.kind === 'symlink' && child.mounts === 0 && (follow || this.slash)) {
       this.#follow(child, this.slash ? '/' : '')
-      return true
+      return this.path !== ''
     }
     this.#descend(child)
     return false
@@ -154,11 +156,24 @@ export class PathWalk {
   #follow(link: Dentry, rest: string): void {
     if (link.inode.kind !== 'symlink') return
     if (++this.#links > LINK_BUDGET) throw new ErrnoError('ELOOP', this.path)
+    if (isMagic(link.inode)) {
+      this.#jump(link.inode.jump(this.context), rest)
+      return
+    }
     const target = link.inode.readlink(this.context.attempt)
     touchAccessTime(this.context, this.mount, link.inode)
     if (target === '') throw new ErrnoError('ENOENT', this.path)
     if (target.charCodeAt(0) === SLASH) this.#restartAtRoot()
     this.path = target + rest
+    this.at = 0
+  }
+
+  /** A confined walk is not led out of the directory it started from. */
+  #jump(place: VirtualDentry, rest: string): void {
+    if (this.context.confined && !isBelow(place, this.#start)) throw new ErrnoError('ENOTCAPABLE', this.path)
+    this.mount = place.mount
+    this.dentry = place.dentry
+    this.path = rest
     this.at = 0
   }
 

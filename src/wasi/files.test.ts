@@ -251,6 +251,22 @@ describe('descriptors', () => {
     expect([g.u64(), g.world.readFile('/f')]).toEqual([3n, 'abc'])
   })
 
+  test('B035 a read or write that would end beyond the last offset there is is EINVAL, an allocation EFBIG', () => {
+    const g = guest()
+    const fd = g.open('f', { oflags: 1 })
+    g.view.setUint32(0, 100, true)
+    g.view.setUint32(4, 8, true)
+    const last = 2n ** 63n - 1n
+    expect(g.call('fd_pread', fd, 0, 1, last - 7n, OUT)).toBe(E.EINVAL)
+    expect(g.call('fd_pwrite', fd, 0, 1, last - 7n, OUT)).toBe(E.EINVAL)
+    expect(g.call('fd_pread', fd, 0, 1, last - 8n, OUT)).toBe(0)
+    expect(g.u32()).toBe(0)
+    expect(g.call('fd_pwrite', fd, 0, 1, last - 8n, OUT)).toBe(E.EFBIG)
+    expect(g.call('fd_pread', fd, 0, 0, last, OUT)).toBe(0)
+    expect(g.call('fd_allocate', fd, last - 7n, 8n)).toBe(E.EFBIG)
+    expect(g.world.readFile('/f')).toBe('')
+  })
+
   test('status flags are told and can change', () => {
     const g = guest()
     const fd = g.open('f', { oflags: 1, fdflags: 1 })

@@ -45,6 +45,17 @@ export function offsetOf(value: bigint): number {
   return BigInt.asIntN(64, value) < 0n ? -1 : Number.POSITIVE_INFINITY
 }
 
+/** Where a read or write of the ranges begins: as offsetOf, and -1, too, if they would end beyond what an offset can be. */
+function positionOf(offset: bigint, ranges: readonly number[]): number {
+  const from = offsetOf(offset)
+  if (from !== Number.POSITIVE_INFINITY) return from
+  let end = offset
+  for (let i = 1; i < ranges.length; i += 2) end += BigInt(ranges[i]!)
+  return end > LAST_OFFSET ? -1 : from
+}
+
+const LAST_OFFSET = 2n ** 63n - 1n
+
 export function ioFunctions(context: Context): Table {
   const { syscalls, memory, descriptors } = context
   const { ranges } = memory
@@ -75,7 +86,7 @@ export function ioFunctions(context: Context): Table {
       const error = memory.iovecs(iovs >>> 0, count >>> 0) || descriptors.check(fd, READ | SEEK)
       if (error !== 0) return error
       if (!memory.fits(nread, 4)) return E.EFAULT
-      const from = offsetOf(offset)
+      const from = positionOf(offset, ranges)
       if (from < 0) return E.EINVAL
       const n = syscalls.preadv(fd, memory.bytes, ranges, Math.min(from, Number.MAX_SAFE_INTEGER))
       memory.view.setUint32(nread, n, true)
@@ -89,7 +100,7 @@ export function ioFunctions(context: Context): Table {
         const error = memory.iovecs(iovs >>> 0, count >>> 0) || descriptors.check(fd, WRITE | SEEK)
         if (error !== 0) return error
         if (!memory.fits(nwritten, 4)) return E.EFAULT
-        const from = offsetOf(offset)
+        const from = positionOf(offset, ranges)
         if (from < 0) return E.EINVAL
         if (from === Number.POSITIVE_INFINITY) return E.EFBIG
         memory.view.setUint32(nwritten, syscalls.pwritev(fd, memory.bytes, ranges, from), true)
