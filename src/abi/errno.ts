@@ -62,6 +62,7 @@ const table = {
   ESTALE: [116, 'stale file handle'],
   EUCLEAN: [117, 'structure needs cleaning'],
   EDQUOT: [122, 'disk quota exceeded'],
+  ECANCELED: [125, 'operation canceled'],
   ENOTCAPABLE: [1093, 'the path leaves the directory that it is confined to'],
 } as const satisfies Record<string, readonly [number, string]>
 

@@ -126,6 +126,25 @@ export interface Stdin {
   readonly more: boolean
 }
 
+/**
+ * What a descriptor of a process is when it starts: nothing (/dev/null), the same as a lower one, an end of a pipe, or a
+ * file of the container, opened as by open(2). Left out, 0 to 2 are streams of the page's.
+ */
+export type StdioEntry =
+  | 'ignore'
+  | number
+  | { readonly pipe: number; readonly end: PipeEndName }
+  | { readonly path: string; readonly flags: number; readonly mode: number }
+
+export type PipeEndName = 'read' | 'write'
+
+/** What a process is started with, besides what its spec says. */
+export interface LaunchOptions {
+  readonly stdin: Stdin
+  /** By descriptor. */
+  readonly stdio?: readonly (StdioEntry | undefined)[]
+}
+
 export interface WireDirent {
   readonly name: string
   readonly kind: FileKind
@@ -162,6 +181,8 @@ export interface FileCalls {
   rm(path: string, recursive: boolean, force: boolean): void
   symlink(target: string, path: string): void
   readlink(path: string): string
+  /** mkfifo(3): a named pipe. */
+  mkfifo(path: string, mode: number): void
   link(from: string, to: string): void
   utimes(path: string, atime: bigint, mtime: bigint, follow: boolean): void
   chmod(path: string, mode: number): void
@@ -181,8 +202,8 @@ export interface KernelService {
   /** Gives the warnings that the spec earned. */
   create(id: string, spec: unknown): Promise<Reply<{ warnings: readonly string[] }>>
   /** Runs the spec's process, if it has one. The port carries its streams. */
-  start(id: string, stdin: Stdin, stdio: MessagePortLike): Promise<Reply<StartedProcess | undefined>>
-  exec(id: string, process: unknown, stdin: Stdin, stdio: MessagePortLike): Promise<Reply<StartedProcess>>
+  start(id: string, launch: LaunchOptions, stdio: MessagePortLike): Promise<Reply<StartedProcess | undefined>>
+  exec(id: string, process: unknown, launch: LaunchOptions, stdio: MessagePortLike): Promise<Reply<StartedProcess>>
   /** Without a pid: all processes of the container. `signal` is a name or number. */
   kill(id: string, signal: string | number, pid?: number): Promise<Reply<void>>
   delete(id: string, force: boolean): Promise<Reply<void>>
@@ -194,6 +215,16 @@ export interface KernelService {
     call: Call,
     args: Parameters<FileCalls[Call]>,
   ): Promise<Reply<ReturnType<FileCalls[Call]>>>
+  /** Makes a pipe and gives its number. Both ends are open until a process has got them, or `closePipe`. */
+  pipe(): Promise<Reply<number>>
+  /** The page uses an end itself, which stays open until `closePipe` says otherwise. */
+  usePipe(pipe: number, end: PipeEndName): Promise<Reply<void>>
+  /** Waits for bytes; none: the end. */
+  readPipe(pipe: number): Promise<Reply<Uint8Array>>
+  /** Waits until there was room for all of them. Errors: EPIPE. */
+  writePipe(pipe: number, bytes: Uint8Array): Promise<Reply<void>>
+  /** The page lets go of an end; its call that waits there is cancelled. */
+  closePipe(pipe: number, end: PipeEndName): Promise<Reply<void>>
   shutdown(): Promise<Reply<void>>
 }
 

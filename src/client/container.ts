@@ -1,10 +1,10 @@
 /** A container: processes with their own view of files. The words are those of the OCI runtime-spec. */
 
-import type { ContainerState, FileCall, FileCalls, MountInfo, StartedProcess } from '../abi/wire.ts'
+import type { ContainerState, FileCall, FileCalls, LaunchOptions, MountInfo, StartedProcess } from '../abi/wire.ts'
 import type { ProcessInput } from '../oci/spec.ts'
 import { type FileSystem, fileSystem } from './file-system.ts'
 import type { Kernel } from './kernel.ts'
-import { initialInput, moved, Process, type RunOptions, Stdio } from './process.ts'
+import { launchOptions, moved, Process, type RunOptions, Stdio } from './process.ts'
 
 export class Container {
   readonly id: string
@@ -29,7 +29,7 @@ export class Container {
 
   /** Starts the container and the process of its spec; undefined if the spec has none. */
   start(options: RunOptions = {}): Promise<Process | undefined> {
-    return this.#launch(options, (stdin, port) => this.#kernel.call('start', [this.id, stdin, port]))
+    return this.#launch(options, (launch, port) => this.#kernel.call('start', [this.id, launch, port]))
   }
 
   /**
@@ -38,7 +38,9 @@ export class Container {
    * one with `faults` for an invalid description.
    */
   exec(process: ProcessInput, options: RunOptions = {}): Promise<Process> {
-    const launched = this.#launch(options, (stdin, port) => this.#kernel.call('exec', [this.id, process, stdin, port]))
+    const launched = this.#launch(options, (launch, port) =>
+      this.#kernel.call('exec', [this.id, process, launch, port]),
+    )
     return launched as Promise<Process>
   }
 
@@ -63,14 +65,15 @@ export class Container {
   }
 
   async #launch(
-    { stdin, onProgress }: RunOptions,
-    start: (stdin: Awaited<ReturnType<typeof initialInput>>, port: MessagePort) => Promise<StartedProcess | undefined>,
+    options: RunOptions,
+    start: (launch: LaunchOptions, port: MessagePort) => Promise<StartedProcess | undefined>,
   ): Promise<Process | undefined> {
-    const input = await initialInput(stdin, this.#inline)
-    const stdio = new Stdio(this.#kernel, input.more, onProgress)
+    const launch = await launchOptions(options, this.#inline)
+    const { more } = launch.stdin
+    const stdio = new Stdio(this.#kernel, more, options.onProgress)
     let started: StartedProcess | undefined
     try {
-      started = await start(input, moved(stdio.remote))
+      started = await start(launch, moved(stdio.remote))
     } finally {
       if (!started) stdio.close()
     }
@@ -78,7 +81,8 @@ export class Container {
     const { pid } = started
     const process = new Process(pid, stdio, (signal) => this.#kernel.call('kill', [this.id, signal, pid]))
     // A process that ends before it has read everything is no fault of the stream.
-    if (input.more && stdin instanceof ReadableStream) stdin.pipeTo(process.stdin).catch(() => {})
+    const { stdin } = options
+    if (more && stdin instanceof ReadableStream) stdin.pipeTo(process.stdin).catch(() => {})
     return process
   }
 }

@@ -77,6 +77,8 @@ export interface FileSystem {
   lutimes(path: string, atime: Time, mtime: Time): Promise<void>
   /** Recursive: gives the first directory that was made, undefined if all were there. */
   mkdir(path: string, options?: Mode | { recursive?: boolean; mode?: Mode } | null): Promise<string | undefined>
+  /** Makes a FIFO, a pipe with a name: mkfifo(3). node:fs has no such call. */
+  mkfifo(path: string, mode?: Mode): Promise<void>
   /** Makes a directory of a new name that starts with `prefix`, for this user only; gives its path. */
   mkdtemp(prefix: string): Promise<string>
   open(path: string, flags?: OpenFlags, mode?: Mode): Promise<FileHandle>
@@ -194,6 +196,7 @@ export function fileSystem(call: CallFile): FileSystem {
       const { recursive = false, mode = 0o777 } = options as { recursive?: boolean; mode?: Mode }
       return call('mkdir', [pathOf(path), modeOf(mode), recursive])
     },
+    mkfifo: async (path: string, mode: Mode = 0o666) => call('mkfifo', [pathOf(path), modeOf(mode)]),
     async mkdtemp(prefix: string) {
       for (;;) {
         const random = crypto.getRandomValues(new Uint32Array(1))[0]!

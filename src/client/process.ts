@@ -7,10 +7,11 @@
  */
 
 import { transfer } from 'comlink'
-import type { ExitStatus, Progress, Stdin, StdioInput, StdioOutput } from '../abi/wire.ts'
+import type { ExitStatus, LaunchOptions, Progress, Stdin, StdioInput, StdioOutput } from '../abi/wire.ts'
 import { bytesOf, collected } from './bytes.ts'
-import type { SandboxError } from './errors.ts'
+import { type SandboxError, wrongValue } from './errors.ts'
 import type { Kernel } from './kernel.ts'
+import { type StdioOption, stdioEntries } from './stdio.ts'
 
 export interface RunOptions {
   /**
@@ -18,6 +19,11 @@ export interface RunOptions {
    * written to `process.stdin`, until that is closed. On `inline` a stream is collected before the process starts.
    */
   stdin?: string | Uint8Array | Blob | ReadableStream<Uint8Array | string>
+  /**
+   * What its descriptors are, by their numbers: those of stdin, stdout and stderr that are left out, null or undefined are the
+   * page's streams. Numbers from 3 on must lie behind its preopened directories.
+   */
+  stdio?: readonly StdioOption[]
   /** Hears how far fetching and compiling the program have come. */
   onProgress?: (progress: Progress) => void
 }
@@ -27,7 +33,7 @@ export class Process {
   readonly pid: number
   /**
    * What the process reads; text goes as UTF-8. Closing it is the end of its input. Writing fails with EPIPE where the
-   * input was given whole, and after the process has ended.
+   * input was given whole or is none of the page's, and after the process has ended.
    */
   readonly stdin: WritableStream<Uint8Array | string>
   readonly stdout: ReadableStream<Uint8Array<ArrayBuffer>>
@@ -132,7 +138,14 @@ export class Stdio {
 }
 
 /** What a process starts with; of a stream that is still to be piped into it, only that there is more. */
-export async function initialInput(stdin: RunOptions['stdin'], inline: boolean): Promise<Stdin> {
+export async function launchOptions({ stdin, stdio }: RunOptions, inline: boolean): Promise<LaunchOptions> {
+  const entries = stdioEntries(stdio)
+  if (entries[0] === undefined) return { stdin: await initialInput(stdin, inline), stdio: entries }
+  if (stdin !== undefined) throw wrongValue('options.stdin', 'excludes options.stdio[0]', stdin)
+  return { stdin: { initial: new Uint8Array(), more: false }, stdio: entries }
+}
+
+async function initialInput(stdin: RunOptions['stdin'], inline: boolean): Promise<Stdin> {
   const more = !inline && (stdin === undefined || stdin instanceof ReadableStream)
   const none = more || stdin === undefined
   return { initial: none ? new Uint8Array() : await collected(stdin, 'options.stdin'), more }

@@ -13,7 +13,9 @@ import { tmpfsType } from '../fs/tmpfs/tmpfs.ts'
 import { createClock } from '../host/clock.ts'
 import type { RunningProcess } from '../host/process-port.ts'
 import { type Boot, type ServedRuntime, serveKernel } from '../host/service.ts'
+import { createTimer } from '../host/timer.ts'
 import { Files } from '../kernel/files.ts'
+import { HostPipes } from '../kernel/host-pipes.ts'
 import type { ProcessStdio } from '../kernel/process.ts'
 import { Task } from '../kernel/task.ts'
 import { parseProcess, parseSpec } from '../oci/spec.ts'
@@ -57,11 +59,14 @@ class FakeRuntime implements ServedRuntime {
   readonly running = new Map<number, (status: ExitStatus) => void>()
   readonly ids = new Map<string, unknown>()
   readonly #files: Files
+  readonly pipes: HostPipes
   stopped = false
   onShutdown: () => Promise<void> = async () => {}
 
   constructor() {
-    const vfs = new Vfs(createClock(), new DeviceRegistry())
+    const clock = createClock()
+    const vfs = new Vfs(clock, new DeviceRegistry())
+    this.pipes = new HostPipes(vfs, { clock, timer: createTimer(clock) })
     vfs.types.register(tmpfsType)
     const mount = vfs.newMount(vfs.newFilesystem({ type: 'tmpfs' }))
     vfs.newNamespace(mount)

@@ -6,6 +6,7 @@ import { asyncDispose } from './async-dispose.ts'
 import { Container } from './container.ts'
 import { guestWorkers } from './guest-workers.ts'
 import { Kernel, type KernelSource } from './kernel.ts'
+import { Pipe } from './pipe.ts'
 import { type Files, tree } from './tree.ts'
 
 export interface SandboxOptions {
@@ -71,6 +72,11 @@ export class Sandbox {
   async create(id: string, spec: SpecInput = {}): Promise<Container> {
     const { warnings } = await this.#kernel.call('create', [id, spec])
     return new Container(this.#kernel, this.platform === 'inline', id, warnings)
+  }
+
+  /** A pipe, for `stdio` of processes of any container, and for the page. */
+  async pipe(): Promise<Pipe> {
+    return new Pipe(this.#kernel, await this.#kernel.call('pipe', []))
   }
 
   /** The state of every container. */

@@ -12,7 +12,7 @@ function started() {
   const { port1, port2 } = new MessageChannel()
   open.push(port1, port2)
   const time = { now: 0 }
-  const port = new ProcessPort(port2, { initial: new Uint8Array(), more: true }, () => time.now)
+  const port = new ProcessPort(port2, { stdin: { initial: new Uint8Array(), more: true } }, () => time.now)
   const messages: StdioOutput[] = []
   let seen = () => {}
   const ended = new Promise<void>((resolve) => {

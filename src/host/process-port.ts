@@ -6,7 +6,7 @@
  * and what it says is to be seen while it works: so lines leave at once as long as they are few, and so does what is old.
  */
 
-import type { ExitStatus, Progress, Stdin, StdioInput, StdioOutput } from '../abi/wire.ts'
+import type { ExitStatus, LaunchOptions, Progress, Stdin, StdioEntry, StdioInput, StdioOutput } from '../abi/wire.ts'
 import type { ProcessStdio } from '../kernel/process.ts'
 
 /** A process that was started. */
@@ -29,6 +29,7 @@ const NEWLINE = 10
 
 export class ProcessPort implements ProcessStdio {
   readonly stdin: Stdin
+  readonly redirected: readonly (StdioEntry | undefined)[] | undefined
   readonly #port: MessagePort
   readonly #now: () => number
   #stream: Stream = 'stdout'
@@ -41,9 +42,10 @@ export class ProcessPort implements ProcessStdio {
   #flushing = false
 
   /** `now` counts milliseconds. */
-  constructor(port: MessagePort, stdin: Stdin, now = () => performance.now()) {
+  constructor(port: MessagePort, { stdin, stdio }: LaunchOptions, now = () => performance.now()) {
     this.#port = port
     this.stdin = stdin
+    this.redirected = stdio
     this.#now = now
   }
 

@@ -15,14 +15,16 @@ import type {
   FileCall,
   FileCalls,
   KernelService,
+  LaunchOptions,
   MessagePortLike,
   MountInfo,
+  PipeEndName,
   Reply,
   StartedProcess,
-  Stdin,
   WireError,
 } from '../abi/wire.ts'
 import type { Files } from '../kernel/files.ts'
+import type { HostPipes } from '../kernel/host-pipes.ts'
 import type { ProcessStdio } from '../kernel/process.ts'
 import { ProcessPort, type RunningProcess } from './process-port.ts'
 
@@ -38,6 +40,7 @@ export interface ServedRuntime {
   containers(): ContainerState[]
   mounts(id: string): MountInfo[]
   files(id: string): Files
+  readonly pipes: HostPipes
   shutdown(): Promise<void>
 }
 
@@ -77,12 +80,12 @@ class Service implements KernelService {
     return reply(() => this.#runtime.create(id, spec))
   }
 
-  start(id: string, stdin: Stdin, stdio: MessagePortLike): Promise<Reply<StartedProcess | undefined>> {
-    return reply(() => launch(stdin, stdio, (process) => this.#runtime.start(id, process)))
+  start(id: string, options: LaunchOptions, stdio: MessagePortLike): Promise<Reply<StartedProcess | undefined>> {
+    return reply(() => launch(options, stdio, (process) => this.#runtime.start(id, process)))
   }
 
-  exec(id: string, process: unknown, stdin: Stdin, stdio: MessagePortLike): Promise<Reply<StartedProcess>> {
-    return reply(async () => (await launch(stdin, stdio, (port) => this.#runtime.exec(id, process, port)))!)
+  exec(id: string, process: unknown, options: LaunchOptions, stdio: MessagePortLike): Promise<Reply<StartedProcess>> {
+    return reply(async () => (await launch(options, stdio, (port) => this.#runtime.exec(id, process, port)))!)
   }
 
   kill(id: string, signal: string | number, pid?: number) {
@@ -114,6 +117,27 @@ class Service implements KernelService {
     return bytes instanceof Uint8Array ? transfer(answer, [bytes.buffer]) : answer
   }
 
+  pipe() {
+    return reply(() => this.#runtime.pipes.make())
+  }
+
+  usePipe(pipe: number, end: PipeEndName) {
+    return reply(() => this.#runtime.pipes.use(pipe, end))
+  }
+
+  async readPipe(pipe: number) {
+    const answer = await reply(() => this.#runtime.pipes.read(pipe))
+    return 'value' in answer ? transfer(answer, [answer.value.buffer]) : answer
+  }
+
+  writePipe(pipe: number, bytes: Uint8Array) {
+    return reply(() => this.#runtime.pipes.write(pipe, bytes))
+  }
+
+  closePipe(pipe: number, end: PipeEndName) {
+    return reply(() => this.#runtime.pipes.close(pipe, end))
+  }
+
   shutdown() {
     return reply(() => this.#booted?.runtime.shutdown())
   }
@@ -125,11 +149,11 @@ class Service implements KernelService {
 }
 
 async function launch(
-  stdin: Stdin,
+  options: LaunchOptions,
   stdio: MessagePortLike,
   start: (stdio: ProcessStdio) => Promise<RunningProcess | undefined>,
 ): Promise<StartedProcess | undefined> {
-  const port = new ProcessPort(stdio as MessagePort, stdin)
+  const port = new ProcessPort(stdio as MessagePort, options)
   let process: RunningProcess | undefined
   try {
     process = await start(port)

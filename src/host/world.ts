@@ -17,7 +17,7 @@ export interface World {
   /** Starts a container; what its own process says is not kept. */
   start(id: string): Promise<unknown>
   /** Runs a process in a container to its end. `stdin` is all there is on its standard input. */
-  exec(id: string, process: object, stdin?: string): Promise<Finished>
+  exec(id: string, process: object, stdin?: string, redirected?: ProcessStdio['redirected']): Promise<Finished>
   close(): Promise<void>
 }
 
@@ -46,11 +46,12 @@ export function bootWorld(): World {
     runtime,
     start: (id) =>
       runtime.start(id, { stdin: { initial: NO_BYTES, more: false }, stdout() {}, stderr() {}, progress() {} }),
-    async exec(id, process, stdin = '') {
+    async exec(id, process, stdin = '', redirected = []) {
       const out: Uint8Array[] = []
       const err: Uint8Array[] = []
       const stdio: ProcessStdio = {
         stdin: { initial: new TextEncoder().encode(stdin), more: false },
+        redirected,
         stdout: (bytes) => void out.push(bytes.slice()),
         stderr: (bytes) => void err.push(bytes.slice()),
         progress: () => {},

@@ -1,7 +1,8 @@
 /** Running operations that may have to wait, from where waiting is possible: the host's side of `vfs/waiting.ts`. */
 
+import { ErrnoError } from '../abi/errno.ts'
 import type { Clock, Timer } from '../abi/platform.ts'
-import { InFlight, type WaitQueue, WouldBlock } from '../vfs/waiting.ts'
+import { InFlight, WaitQueue, WouldBlock } from '../vfs/waiting.ts'
 
 /** What it takes to wait. */
 export interface Waiting {
@@ -37,14 +38,38 @@ export function woken(waiting: Waiting, { queues, deadline }: WouldBlock, ...als
   })
 }
 
+/** What ends operations that wait, and keeps further ones from being made: the end of what they work on. */
+export class Cancellation {
+  readonly queue = new WaitQueue()
+  #why: string | undefined
+
+  /** `why` is for a person. The first counts. */
+  cancel(why: string): void {
+    this.#why ??= why
+    this.queue.wake()
+  }
+
+  /** Errors: ECANCELED. */
+  check(): void {
+    if (this.#why !== undefined) throw new ErrnoError('ECANCELED', undefined, this.#why)
+  }
+}
+
 /**
  * Runs an operation until it no longer throws WouldBlock, and gives its result or its error. `settle` is called after the
- * last try if there was more than one.
+ * last try if there was more than one. Errors: ECANCELED.
  */
-export async function untilDone<T>(waiting: Waiting, operation: () => T, settle: () => void): Promise<T> {
+export async function untilDone<T>(
+  waiting: Waiting,
+  operation: () => T,
+  settle: () => void,
+  cancellation?: Cancellation,
+): Promise<T> {
   let waited = false
+  const also = cancellation ? [cancellation.queue] : []
   try {
     for (;;) {
+      cancellation?.check()
       try {
         return operation()
       } catch (cause) {
@@ -54,7 +79,7 @@ export async function untilDone<T>(waiting: Waiting, operation: () => T, settle:
         }
         if (!(cause instanceof WouldBlock)) throw cause
         waited = true
-        await woken(waiting, cause)
+        await woken(waiting, cause, ...also)
       }
     }
   } finally {

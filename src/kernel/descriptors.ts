@@ -14,14 +14,15 @@ export const DEFAULT_OPEN_FILES = 1024
 
 export class DescriptorTable {
   readonly #files: (FileDescription | undefined)[] = []
-  readonly #limit: number
+  /** RLIMIT_NOFILE: descriptors are lower numbers. */
+  readonly limit: number
   /** The process's id, as its locks tell it; 0 for the host's own hand. */
   pid = 0
   /** No number below it is free. */
   #lowest = 0
 
   constructor(limit = DEFAULT_OPEN_FILES) {
-    this.#limit = limit
+    this.limit = limit
   }
 
   /** Errors: EBADF. */
@@ -36,7 +37,7 @@ export class DescriptorTable {
     let free = this.#lowest
     while (this.#files[free] !== undefined) free++
     this.#lowest = free
-    if (free >= this.#limit) throw new ErrnoError('EMFILE')
+    if (free >= this.limit) throw new ErrnoError('EMFILE')
   }
 
   /** Gives the file the smallest free number; the caller's reference becomes the descriptor's. Errors: EMFILE. */
@@ -44,6 +45,13 @@ export class DescriptorTable {
     this.requireRoom()
     this.#files[this.#lowest] = file
     return this.#lowest++
+  }
+
+  /** Gives the file this very number. Errors: EBADF for one beyond the limit, as of dup2(2); EBUSY for one that is taken. */
+  addAt(fd: number, file: FileDescription): void {
+    if (fd >= this.limit) throw new ErrnoError('EBADF')
+    if (this.#files[fd] !== undefined) throw new ErrnoError('EBUSY')
+    this.#files[fd] = file
   }
 
   /** Errors: EBADF; those of the file's `flush`, and then the descriptor is closed all the same. */

@@ -13,7 +13,7 @@ import { createClock } from '../host/clock.ts'
 import { credentialsOf } from '../vfs/context.ts'
 import { VirtualDentry } from '../vfs/mount.ts'
 import { Vfs } from '../vfs/vfs.ts'
-import { Files } from './files.ts'
+import { Files, type HostSyscalls } from './files.ts'
 import { Task } from './task.ts'
 
 let task: Task
@@ -35,7 +35,7 @@ afterEach(() => {
 
 /** Files over the task, some of whose system calls are replaced. */
 function filesWith(odd: Partial<Syscalls> = {}): Files {
-  const syscalls = new Proxy(task as Syscalls, {
+  const syscalls = new Proxy(task as HostSyscalls, {
     get: (target, name) => {
       const own = odd[name as keyof Syscalls] ?? target[name as keyof Syscalls]
       return (own as (...args: unknown[]) => unknown).bind(target)

@@ -22,11 +22,16 @@ import {
   S_IFLNK,
   S_IFMT,
 } from '../abi/linux.ts'
-import type { DirectoryEntry, Stat, Syscalls } from '../abi/syscalls.ts'
+import type { DirectoryEntry, FileKind, Stat, Syscalls } from '../abi/syscalls.ts'
 import type { FileCall, FileCalls, WireDirent } from '../abi/wire.ts'
 
 /** Runs one system call to its end, over as many restarts as it takes. */
-export type Run = <T>(operation: (syscalls: Syscalls) => T) => Promise<T>
+export type Run = <T>(operation: (syscalls: HostSyscalls) => T) => Promise<T>
+
+/** With the one call that a guest has not. */
+export interface HostSyscalls extends Syscalls {
+  mknodat(dirfd: number, path: string, kind: FileKind, mode: number): void
+}
 
 type Answers = { [Call in FileCall]: (...args: Parameters<FileCalls[Call]>) => Promise<ReturnType<FileCalls[Call]>> }
 
@@ -235,6 +240,12 @@ export class Files implements Answers {
     )
   }
 
+  mkfifo(path: string, mode: number): Promise<void> {
+    return this.#call({ syscall: 'mkfifo', path }, (syscalls) =>
+      syscalls.mknodat(AT_FDCWD, wellFormed(path), 'fifo', mode & PERMISSIONS),
+    )
+  }
+
   readlink(path: string): Promise<string> {
     return this.#readlink({ syscall: 'readlink', path }, path)
   }
@@ -300,7 +311,7 @@ export class Files implements Answers {
   }
 
   /** One system call; its error says what it was for. */
-  async #call<T>(place: ErrorPlace, operation: (syscalls: Syscalls) => T): Promise<T> {
+  async #call<T>(place: ErrorPlace, operation: (syscalls: HostSyscalls) => T): Promise<T> {
     try {
       return await this.#run(operation)
     } catch (error) {

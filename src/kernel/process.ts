@@ -7,9 +7,11 @@
 
 import { O_RDONLY, O_WRONLY } from '../abi/linux.ts'
 import type { Clock, Timer } from '../abi/platform.ts'
-import type { ExitStatus, Progress, Stdin } from '../abi/wire.ts'
+import type { ExitStatus, Progress, Stdin, StdioEntry } from '../abi/wire.ts'
+import type { FileDescription } from '../vfs/description.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { WaitQueue } from '../vfs/waiting.ts'
+import type { Redirections } from './redirections.ts'
 import { signalName } from './signals.ts'
 import { HostInput, HostOutput } from './stdio.ts'
 import type { Task } from './task.ts'
@@ -17,6 +19,8 @@ import type { Task } from './task.ts'
 /** The page's end of a process's streams. Byte arrays are views that are valid only during the call. */
 export interface ProcessStdio {
   readonly stdin: Stdin
+  /** What its descriptors are, where they are no streams of the page's. */
+  readonly redirected?: readonly (StdioEntry | undefined)[] | undefined
   stdout(bytes: Uint8Array): void
   stderr(bytes: Uint8Array): void
   progress(progress: Progress): void
@@ -95,9 +99,11 @@ export class Process {
       stdio: ProcessStdio
       limits: ProcessLimits
       timer: Timer
+      /** Those of descriptors 0 to 2 become the process's. */
+      files?: Redirections
     },
   ) {
-    const { pid, task, args, terminal, stdio, limits, timer } = options
+    const { pid, task, args, terminal, stdio, limits, timer, files = [] } = options
     this.#limits = limits
     this.#timer = timer
     this.pid = pid
@@ -124,13 +130,31 @@ export class Process {
     const kind = terminal ? 'char' : 'fifo'
     const now = vfs.clock.coarse()
     const { anonymousFiles } = vfs
-    task.descriptors.add(anonymousFiles.open(this.#input, kind, O_RDONLY, 'stdin', now))
-    task.descriptors.add(
-      anonymousFiles.open(new HostOutput(sink(stdio.stdout), terminal), kind, O_WRONLY, 'stdout', now),
-    )
-    task.descriptors.add(
-      anonymousFiles.open(new HostOutput(sink(stdio.stderr), terminal), kind, O_WRONLY, 'stderr', now),
-    )
+    const output = (to: (bytes: Uint8Array) => void) => new HostOutput(sink(to), terminal)
+    const streams = [
+      () => anonymousFiles.open(this.#input, kind, O_RDONLY, 'stdin', now),
+      () => anonymousFiles.open(output(stdio.stdout), kind, O_WRONLY, 'stdout', now),
+      () => anonymousFiles.open(output(stdio.stderr), kind, O_WRONLY, 'stderr', now),
+    ]
+    for (const [fd, open] of streams.entries()) {
+      const file = files[fd] ?? open()
+      task.descriptors.add(typeof file === 'number' ? this.#again(file) : file)
+    }
+  }
+
+  /** The file of a descriptor, for one more. */
+  #again(fd: number): FileDescription {
+    const file = this.task.descriptors.get(fd)
+    file.refs++
+    return file
+  }
+
+  /** Its descriptors behind the preopened ones. Preconditions: openAll has found their numbers good. */
+  addFurther(files: Redirections): void {
+    for (const [fd, file] of files.entries()) {
+      if (fd < 3 || file === undefined) continue
+      this.task.descriptors.addAt(fd, typeof file === 'number' ? this.#again(file) : file)
+    }
   }
 
   feed(bytes: Uint8Array): void {

@@ -8,9 +8,11 @@
 import { ErrnoError } from '../abi/errno.ts'
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from '../abi/linux.ts'
 import type { ContainerState, ExitStatus, MountInfo } from '../abi/wire.ts'
-import { untilDone, type Waiting } from '../kernel/attempts.ts'
+import { Cancellation, untilDone, type Waiting } from '../kernel/attempts.ts'
 import { Files } from '../kernel/files.ts'
+import type { HostPipes } from '../kernel/host-pipes.ts'
 import { DEFAULT_OUTPUT_BYTES, type GuestRunner, type Preopen, Process, type ProcessStdio } from '../kernel/process.ts'
+import { openAll, type Redirections, releaseAll } from '../kernel/redirections.ts'
 import { Task } from '../kernel/task.ts'
 import { credentialsOf } from '../vfs/context.ts'
 import type { MountNamespace } from '../vfs/mount.ts'
@@ -31,6 +33,7 @@ export interface Host {
   readonly waiting: Waiting
   readonly runner: GuestRunner
   readonly programs: Programs
+  readonly pipes: HostPipes
   /** A process id that was never given before. */
   nextPid(): number
 }
@@ -44,6 +47,8 @@ export class Container {
   /** The page's own hand in the files: the superuser, its working directory being `/`. */
   readonly #task: Task
   readonly #processes = new Map<number, Process>()
+  /** Of calls that wait in its files, by its deletion. */
+  readonly #deleted = new Cancellation()
   #status: ContainerState['status'] = 'created'
   #init: Process | undefined
 
@@ -60,6 +65,7 @@ export class Container {
         waiting,
         () => this.#task.trying(attempt, () => operation(this.#task)),
         () => attempt.end(),
+        this.#deleted,
       )
     })
   }
@@ -112,7 +118,7 @@ export class Container {
   }
 
   async #run(spec: ProcessSpec, stdio: ProcessStdio): Promise<Process> {
-    const { vfs, waiting, runner, programs } = this.#host
+    const { vfs, waiting, runner, programs, pipes } = this.#host
     const args = spec.args ?? []
     const env = spec.env ?? []
     const cwd = spec.cwd ?? '/'
@@ -128,11 +134,14 @@ export class Container {
       fileSize: rlimit(spec, 'RLIMIT_FSIZE'),
     })
     let process: Process
+    let files: Redirections = []
     try {
-      const step = <T>(operation: () => T) => untilDone(waiting, operation, () => task.settle())
+      const step = <T>(operation: () => T) => untilDone(waiting, operation, () => task.settle(), this.#deleted)
       await step(() => task.unconfined(() => task.chdir(cwd)))
       const executable = await step(() => task.unconfined(() => findExecutable(task, args[0] ?? '', env)))
       const program = await programs.load(executable, stdio.progress, memoryPagesOf(spec))
+      const directories = preopensOf(cwd, spec.preopens, () => this.#topLevel(task))
+      files = await openAll(task, stdio.redirected ?? [], pipes, directories.length, step)
       if (this.#status === 'stopped')
         throw new ErrnoError('EBUSY', this.id, 'the container ended before the program ran')
       process = new Process(vfs, {
@@ -146,15 +155,20 @@ export class Container {
           wallTime: spec.limits?.wallTime,
         },
         timer: waiting.timer,
+        files,
       })
+      files = files.map((file, fd) => (fd < 3 ? undefined : file))
       const preopens: Preopen[] = []
-      for (const [name, path] of preopensOf(cwd, spec.preopens, () => this.#topLevel(task))) {
+      for (const [name, path] of directories) {
         const fd = await step(() => task.unconfined(() => task.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0)))
         preopens.push({ fd, name, root: path === '/' })
       }
+      process.addFurther(files)
+      files = []
       this.#processes.set(process.pid, process)
       process.run(runner, program, env, preopens, vfs.clock.monotonic())
     } catch (error) {
+      releaseAll(files)
       task.release()
       throw error
     }
@@ -199,6 +213,7 @@ export class Container {
   /** Ends what runs, then takes the mounts apart: lazily, so what is still open works until it is closed. */
   async destroy(): Promise<void> {
     this.#status = 'stopped'
+    this.#deleted.cancel('the container was deleted')
     const ends: Promise<ExitStatus>[] = []
     for (const process of this.#processes.values()) {
       process.kill(SIGKILL, 'the container was deleted')

@@ -16,6 +16,7 @@ import { overlayType } from '../fs/overlay/overlay.ts'
 import { tmpfsType } from '../fs/tmpfs/tmpfs.ts'
 import type { Waiting } from '../kernel/attempts.ts'
 import type { Files } from '../kernel/files.ts'
+import { HostPipes } from '../kernel/host-pipes.ts'
 import type { GuestRunner, Process, ProcessStdio } from '../kernel/process.ts'
 import { signalNumber } from '../kernel/signals.ts'
 import { Vfs } from '../vfs/vfs.ts'
@@ -37,6 +38,7 @@ export class Runtime implements Host {
   readonly waiting: Waiting
   readonly runner: GuestRunner
   readonly programs: Programs
+  readonly pipes: HostPipes
   readonly #bundle: Bundle
   /** undefined while a container of that id is being created. */
   readonly #containers = new Map<string, Container | undefined>()
@@ -54,6 +56,7 @@ export class Runtime implements Host {
     this.vfs.types.register(overlayType)
     this.vfs.types.register(goferType(options.readers))
     this.programs = new Programs(options.runner, options)
+    this.pipes = new HostPipes(this.vfs, options)
     this.#bundle = new Bundle(this.vfs)
   }
 
@@ -157,6 +160,7 @@ export class Runtime implements Host {
     const containers = [...this.#containers.values()]
     this.#containers.clear()
     await Promise.all(containers.map((container) => container?.destroy()))
+    this.pipes.closeAll()
     this.#bundle.release()
     this.vfs.types.release()
   }

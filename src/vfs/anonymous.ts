@@ -3,7 +3,7 @@
  * filesystem of the kernel's own, which is mounted nowhere (Linux's pipefs and anon_inodefs).
  */
 
-import { O_RDONLY, O_WRONLY } from '../abi/linux.ts'
+import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../abi/linux.ts'
 import type { FileKind } from '../abi/syscalls.ts'
 import { Dentry } from './dentry.ts'
 import { FileDescription } from './description.ts'
@@ -31,22 +31,39 @@ export class AnonymousFiles {
   }
 
   /** An open file over a stream; `label` is what a path to it shows, such as `pipe:[7]`. `flags` as for open(2). */
-  open(stream: Stream, kind: SpecialInode['kind'], flags: number, label: string, now: bigint): FileDescription {
+  open(
+    stream: Stream,
+    kind: SpecialInode['kind'],
+    flags: number,
+    label: string,
+    now: bigint,
+    rdev = 0,
+  ): FileDescription {
     const { filesystem } = this.#mount.superblock
-    const inode = new AnonymousInode(filesystem, ++this.#lastIno, kind, 0o600, now)
+    const inode = new AnonymousInode(filesystem, ++this.#lastIno, kind, 0o600, now, rdev)
     return new FileDescription(new VirtualDentry(this.#mount, new Dentry(label, undefined, inode)), flags, stream)
   }
 
-  /** Both ends of a new pipe: one inode, opened twice. `flags` are O_NONBLOCK or 0. */
+  /** Both ends of a new pipe. `flags` are O_NONBLOCK or 0. */
   openPipe(by: { readonly uid: number; readonly gid: number }, flags: number, now: bigint) {
+    const open = this.newPipe(by, now)
+    return { reads: open(flags | O_RDONLY), writes: open(flags | O_WRONLY) }
+  }
+
+  /** A new pipe: one inode, of which every call opens an end. `unused` is called when the last one is closed. */
+  newPipe(
+    by: { readonly uid: number; readonly gid: number },
+    now: bigint,
+    unused?: () => void,
+  ): (flags: number) => FileDescription {
     const inode = new AnonymousInode(this.#mount.superblock.filesystem, ++this.#lastIno, 'fifo', 0o600, now)
     inode.uid = by.uid
     inode.gid = by.gid
     const place = new VirtualDentry(this.#mount, new Dentry(`pipe:[${inode.ino}]`, undefined, inode))
-    const pipe = new Pipe()
-    return {
-      reads: new FileDescription(place, flags | O_RDONLY, pipe.open({ reads: true, writes: false })),
-      writes: new FileDescription(place, flags | O_WRONLY, pipe.open({ reads: false, writes: true })),
+    const pipe = new Pipe(unused)
+    return (flags) => {
+      const writes = (flags & O_ACCMODE) === O_WRONLY
+      return new FileDescription(place, flags, pipe.open({ reads: !writes, writes }))
     }
   }
 
@@ -66,13 +83,21 @@ class AnonymousInode implements SpecialInode {
   readonly nlink = 1
   readonly size = 0
   readonly blocks = 0
-  readonly rdev = 0
+  readonly rdev: number
   atime: bigint
   mtime: bigint
   ctime: bigint
   readonly btime: bigint
 
-  constructor(filesystem: Filesystem, ino: number, kind: SpecialInode['kind'] & FileKind, mode: number, now: bigint) {
+  constructor(
+    filesystem: Filesystem,
+    ino: number,
+    kind: SpecialInode['kind'] & FileKind,
+    mode: number,
+    now: bigint,
+    rdev = 0,
+  ) {
+    this.rdev = rdev
     this.filesystem = filesystem
     this.ino = ino
     this.kind = kind

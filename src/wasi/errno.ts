@@ -14,6 +14,7 @@ export const E = {
   EAGAIN: 6,
   EBADF: 8,
   EBUSY: 10,
+  ECANCELED: 11,
   ECHILD: 12,
   ECONNABORTED: 13,
   ECONNREFUSED: 14,

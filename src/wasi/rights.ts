@@ -21,6 +21,7 @@ import {
 } from '../abi/linux.ts'
 import type { Stat, Syscalls } from '../abi/syscalls.ts'
 import { encodeUtf8 } from '../abi/utf8.ts'
+import { majorOf } from '../vfs/kinds.ts'
 import { E } from './errno.ts'
 
 /** Every right that preview1 names; bit 29 is sock_accept. */
@@ -103,7 +104,7 @@ export function filetypeOf(mode: number): number {
 
 /** Majors of terminals (Linux, admin-guide/devices.txt): 4 and 5 consoles, 136 to 143 pseudo-terminals; 0 has no driver but ours. */
 function isTerminal(stat: Stat): boolean {
-  const major = (stat.rdev >>> 8) & 0xfff
+  const major = majorOf(stat.rdev)
   return major === 0 || major === 4 || major === 5 || (major >= 136 && major <= 143)
 }
 

@@ -9,6 +9,7 @@ import { tmpfsType } from '../fs/tmpfs/tmpfs.ts'
 import { Task } from '../kernel/task.ts'
 import { type Context, credentialsOf } from '../vfs/context.ts'
 import type { SpecialInode, Stream } from '../vfs/inode.ts'
+import { makeDevice } from '../vfs/kinds.ts'
 import { VirtualDentry } from '../vfs/mount.ts'
 import { resolve } from '../vfs/path-walk.ts'
 import { Vfs } from '../vfs/vfs.ts'
@@ -73,9 +74,6 @@ export class TestStream implements Stream {
   }
 }
 
-/** Device numbers as stat(2) tells them. */
-export const device = (major: number, minor: number): number => (major << 8) | minor
-
 export class TestWorld {
   readonly clock = new HandClock()
   readonly stdin = new TestStream()
@@ -107,7 +105,7 @@ export class TestWorld {
 
     this.host.mkdirat(-100, '/dev', 0o755)
     for (const minor of [0, 1, 2]) {
-      this.host.mknodat(-100, `/dev/tty${minor}`, 'char', 0o666, device(4, minor))
+      this.host.mknodat(-100, `/dev/tty${minor}`, 'char', 0o666, makeDevice(4, minor))
       this.#give(`/dev/tty${minor}`, minor === 0 ? O_RDONLY : O_WRONLY)
     }
     if (preopen !== '/') this.host.mkdirat(-100, preopen, 0o755)
