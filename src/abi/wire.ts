@@ -9,6 +9,7 @@
 
 import type { Errno } from './errno.ts'
 import type { FileKind, Stat } from './syscalls.ts'
+import type { TerminalAttributes, WindowSize } from './terminal.ts'
 import type { Tree } from './tree.ts'
 
 /** Where guests run and how their calls wait. */
@@ -97,10 +98,17 @@ export interface ExitStatus {
 
 export interface StartedProcess {
   readonly pid: number
+  /** Its standard streams are a terminal: what it shows comes as `stdout`, what is typed goes as `stdin`. */
+  readonly terminal: boolean
 }
 
-/** Page to kernel on a process's port. */
-export type StdioInput = { readonly stdin: Uint8Array } | { readonly stdinEnd: true }
+/** Page to kernel on a process's port. The last three are for a terminal. */
+export type StdioInput =
+  | { readonly stdin: Uint8Array }
+  | { readonly stdinEnd: true }
+  | { readonly window: WindowSize }
+  | { readonly attributes: Partial<TerminalAttributes> }
+  | { readonly hangUp: true }
 
 /** Kernel to page on a process's port; `exit` comes last, once. */
 export type StdioOutput =

@@ -7,11 +7,20 @@
  */
 
 import { transfer } from 'comlink'
-import type { ExitStatus, LaunchOptions, Progress, Stdin, StdioInput, StdioOutput } from '../abi/wire.ts'
+import type {
+  ExitStatus,
+  LaunchOptions,
+  Progress,
+  StartedProcess,
+  Stdin,
+  StdioInput,
+  StdioOutput,
+} from '../abi/wire.ts'
 import { bytesOf, collected } from './bytes.ts'
 import { type SandboxError, wrongValue } from './errors.ts'
 import type { Kernel } from './kernel.ts'
 import { type StdioOption, stdioEntries } from './stdio.ts'
+import { Terminal } from './terminal.ts'
 
 export interface RunOptions {
   /**
@@ -38,15 +47,18 @@ export class Process {
   readonly stdin: WritableStream<Uint8Array | string>
   readonly stdout: ReadableStream<Uint8Array<ArrayBuffer>>
   readonly stderr: ReadableStream<Uint8Array<ArrayBuffer>>
+  /** Of a process with `terminal: true`: what stdin, stdout and stderr are, all three. */
+  readonly terminal: Terminal | undefined
   readonly #exit: Promise<ExitStatus>
   readonly #kill: (signal: string | number) => Promise<void>
 
   /** @internal */
-  constructor(pid: number, stdio: Stdio, kill: (signal: string | number) => Promise<void>) {
+  constructor({ pid, terminal }: StartedProcess, stdio: Stdio, kill: (signal: string | number) => Promise<void>) {
     this.pid = pid
     this.stdin = stdio.stdin
     this.stdout = stdio.stdout
     this.stderr = stdio.stderr
+    this.terminal = terminal ? new Terminal(stdio.stdout, stdio.stdin, stdio.tell) : undefined
     this.#exit = stdio.exit
     this.#kill = kill
   }
@@ -76,6 +88,8 @@ export class Stdio {
   readonly exit: Promise<ExitStatus>
   /** The kernel's end. */
   readonly remote: MessagePort
+  /** Says something to the terminal, of a process that has not ended. */
+  readonly tell: (message: StdioInput) => void
   /** Lets go of the port, of a process that never was. */
   readonly close: () => void
 
@@ -117,6 +131,8 @@ export class Stdio {
       }
     }
 
+    // A port that was closed takes messages and forgets them.
+    this.tell = (message) => port.postMessage(message)
     const send = (message: StdioInput, transfers: Transferable[] = []) => {
       if (!input)
         throw Object.assign(new Error('EPIPE: broken pipe, write'), { code: 'EPIPE', errno: -32, syscall: 'write' })

@@ -7,12 +7,14 @@
  */
 
 import type { ExitStatus, LaunchOptions, Progress, Stdin, StdioEntry, StdioInput, StdioOutput } from '../abi/wire.ts'
+import type { PseudoTerminal } from '../devices/pseudo-terminal.ts'
 import type { ProcessStdio } from '../kernel/process.ts'
 
 /** A process that was started. */
 export interface RunningProcess {
   readonly pid: number
   readonly exited: Promise<ExitStatus>
+  readonly terminal?: Pick<PseudoTerminal, 'window' | 'attributes' | 'hangUp'> | undefined
   feed(bytes: Uint8Array): void
   endInput(): void
 }
@@ -57,8 +59,13 @@ export class ProcessPort implements ProcessStdio {
   /** Feeds the process what the page sends, and tells the page when it ends. */
   attach(process: RunningProcess): void {
     this.#port.onmessage = ({ data }: MessageEvent<StdioInput>) => {
+      const { terminal } = process
       if ('stdin' in data) process.feed(data.stdin)
-      else process.endInput()
+      else if ('stdinEnd' in data) process.endInput()
+      else if (!terminal) return
+      else if ('window' in data) terminal.window = data.window
+      else if ('attributes' in data) terminal.attributes = { ...terminal.attributes, ...data.attributes }
+      else terminal.hangUp()
     }
     process.exited.then(
       (exit) => this.#end(exit),

@@ -162,7 +162,7 @@ async function launch(
   }
   if (!process) return undefined
   port.attach(process)
-  return { pid: process.pid }
+  return { pid: process.pid, terminal: process.terminal !== undefined }
 }
 
 async function reply<T>(call: () => T | Promise<T>): Promise<Reply<T>> {

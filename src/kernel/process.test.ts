@@ -21,7 +21,7 @@ test('A205 A363 a program that makes a file longer than RLIMIT_FSIZE gets EFBIG,
     }
     const stdio = { stdin: { initial: new Uint8Array(), more: false }, stdout() {}, stderr() {}, progress() {} }
     const process = new Process(root.vfs, {
-      ...{ pid: 1, task, args: ['x'], terminal: false, stdio },
+      ...{ pid: 1, task, args: ['x'], stdio },
       limits: { outputBytes: 1000 },
       timer: { at: () => () => {} },
     })

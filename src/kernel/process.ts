@@ -5,14 +5,17 @@
  * the guest still does has an effect.
  */
 
-import { O_RDONLY, O_WRONLY } from '../abi/linux.ts'
+import { O_RDONLY, O_RDWR, O_WRONLY } from '../abi/linux.ts'
 import type { Clock, Timer } from '../abi/platform.ts'
+import type { WindowSize } from '../abi/terminal.ts'
 import type { ExitStatus, Progress, Stdin, StdioEntry } from '../abi/wire.ts'
+import { PseudoTerminal } from '../devices/pseudo-terminal.ts'
 import type { FileDescription } from '../vfs/description.ts'
+import { makeDevice } from '../vfs/kinds.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { WaitQueue } from '../vfs/waiting.ts'
 import type { Redirections } from './redirections.ts'
-import { signalName } from './signals.ts'
+import { signalName, signalNumber } from './signals.ts'
 import { HostInput, HostOutput } from './stdio.ts'
 import type { Task } from './task.ts'
 
@@ -70,6 +73,8 @@ export interface ProcessLimits {
 
 export const DEFAULT_OUTPUT_BYTES = 1 << 30
 
+/** Slaves of pseudo-terminals: Linux, admin-guide/devices.txt. */
+const PTS_MAJOR = 136
 const SIGABRT = 6
 const SIGKILL = 9
 const SIGXFSZ = 25
@@ -79,7 +84,9 @@ export class Process {
   readonly task: Task
   readonly args: readonly string[]
   readonly exited: Promise<ExitStatus>
-  readonly #input: HostInput
+  /** The terminal that its standard streams are, if they are one. */
+  readonly terminal: PseudoTerminal | undefined
+  readonly #input = new HostInput()
   readonly #kill = new KillSwitch()
   readonly #killed = new WaitQueue()
   #reason: string | undefined
@@ -95,7 +102,8 @@ export class Process {
       pid: number
       task: Task
       args: readonly string[]
-      terminal: boolean
+      /** Its standard streams are a terminal of this size. */
+      terminal?: WindowSize | undefined
       stdio: ProcessStdio
       limits: ProcessLimits
       timer: Timer
@@ -116,9 +124,6 @@ export class Process {
     })
     task.fileSizeExceeded = () =>
       this.kill(SIGXFSZ, `it made a file longer than ${task.fileSizeLimit} bytes (RLIMIT_FSIZE)`)
-    this.#input = new HostInput(terminal)
-    this.#input.feed(stdio.stdin.initial)
-    if (!stdio.stdin.more) this.#input.end()
     let room = limits.outputBytes
     const sink = (to: (bytes: Uint8Array) => void) => (bytes: Uint8Array) => {
       if (this.#ended || this.#kill.signal !== undefined) return
@@ -127,19 +132,31 @@ export class Process {
       if (room < 0)
         this.kill(SIGXFSZ, `it wrote more than ${limits.outputBytes} bytes of output (process.limits.outputBytes)`)
     }
-    const kind = terminal ? 'char' : 'fifo'
+    const master = { shown: sink(stdio.stdout), signal: (signal: string) => this.#hear(signal) }
+    const tty = terminal && new PseudoTerminal(master, vfs.clock, terminal)
+    this.terminal = tty
     const now = vfs.clock.coarse()
     const { anonymousFiles } = vfs
-    const output = (to: (bytes: Uint8Array) => void) => new HostOutput(sink(to), terminal)
-    const streams = [
-      () => anonymousFiles.open(this.#input, kind, O_RDONLY, 'stdin', now),
-      () => anonymousFiles.open(output(stdio.stdout), kind, O_WRONLY, 'stdout', now),
-      () => anonymousFiles.open(output(stdio.stderr), kind, O_WRONLY, 'stderr', now),
-    ]
+    const output = (to: (bytes: Uint8Array) => void, name: string) =>
+      anonymousFiles.open(new HostOutput(sink(to)), 'fifo', O_WRONLY, name, now)
+    const streams = tty
+      ? shared(3, () => anonymousFiles.open(tty, 'char', O_RDWR, 'tty', now, makeDevice(PTS_MAJOR, 0)))
+      : [
+          () => anonymousFiles.open(this.#input, 'fifo', O_RDONLY, 'stdin', now),
+          () => output(stdio.stdout, 'stdout'),
+          () => output(stdio.stderr, 'stderr'),
+        ]
     for (const [fd, open] of streams.entries()) {
       const file = files[fd] ?? open()
       task.descriptors.add(typeof file === 'number' ? this.#again(file) : file)
     }
+    this.feed(stdio.stdin.initial)
+    if (!stdio.stdin.more) this.endInput()
+  }
+
+  /** A signal of the terminal's: those that end a program do; there is no other that a WASI program could hear. */
+  #hear(signal: string): void {
+    if (signal === 'SIGINT' || signal === 'SIGQUIT' || signal === 'SIGHUP') this.kill(signalNumber(signal))
   }
 
   /** The file of a descriptor, for one more. */
@@ -157,12 +174,15 @@ export class Process {
     }
   }
 
+  /** What the page sends, or what is typed. The bytes are the process's from now on. */
   feed(bytes: Uint8Array): void {
-    this.#input.feed(bytes)
+    if (this.terminal) this.terminal.type(bytes)
+    else this.#input.feed(bytes)
   }
 
   endInput(): void {
-    this.#input.end()
+    if (this.terminal) this.terminal.endInput()
+    else this.#input.end()
   }
 
   /** Ends the process with a signal: at its next system call, or where it waits. The first kill counts. */
@@ -248,6 +268,17 @@ class KillSwitch {
     this.#expiry = undefined
     this.#signal = signal
   }
+}
+
+/** One open file, made when it is first wanted, for as many descriptors as want it. */
+function shared(descriptors: number, open: () => FileDescription): (() => FileDescription)[] {
+  let file: FileDescription | undefined
+  const take = () => {
+    if (file) file.refs++
+    else file = open()
+    return file
+  }
+  return Array.from({ length: descriptors }, () => take)
 }
 
 const signalled = (signal: number) => ({ exitCode: 128 + signal, signal: signalName(signal) })

@@ -9,15 +9,10 @@ import { WaitQueue, WouldBlock } from '../vfs/waiting.ts'
 /** Standard input: what the page has sent and the guest has not read yet. A reader waits for more until the end. */
 export class HostInput implements Stream {
   readonly queue = new WaitQueue()
-  readonly isTerminal: boolean
   readonly #chunks: Uint8Array[] = []
   /** Bytes of the first chunk that were read. */
   #consumed = 0
   #ended = false
-
-  constructor(isTerminal: boolean) {
-    this.isTerminal = isTerminal
-  }
 
   feed(bytes: Uint8Array): void {
     if (this.#ended || bytes.length === 0) return
@@ -56,13 +51,11 @@ export class HostInput implements Stream {
 /** Standard output or error: everything goes to the page at once; a write never waits. */
 export class HostOutput implements Stream {
   readonly queue = new WaitQueue()
-  readonly isTerminal: boolean
   readonly #sink: (bytes: Uint8Array) => void
 
   /** `sink` gets a view that is valid only during the call. */
-  constructor(sink: (bytes: Uint8Array) => void, isTerminal: boolean) {
+  constructor(sink: (bytes: Uint8Array) => void) {
     this.#sink = sink
-    this.isTerminal = isTerminal
   }
 
   write(memory: Uint8Array, at: number, length: number): number {

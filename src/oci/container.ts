@@ -7,6 +7,7 @@
 
 import { ErrnoError } from '../abi/errno.ts'
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from '../abi/linux.ts'
+import { WINDOW, type WindowSize } from '../abi/terminal.ts'
 import type { ContainerState, ExitStatus, MountInfo } from '../abi/wire.ts'
 import { Cancellation, untilDone, type Waiting } from '../kernel/attempts.ts'
 import { Files } from '../kernel/files.ts'
@@ -120,7 +121,8 @@ export class Container {
   async #run(spec: ProcessSpec, stdio: ProcessStdio): Promise<Process> {
     const { vfs, waiting, runner, programs, pipes } = this.#host
     const args = spec.args ?? []
-    const env = spec.env ?? []
+    const terminal = spec.terminal ? windowOf(spec) : undefined
+    const env = terminal ? terminalEnvironment(spec.env ?? [], terminal) : (spec.env ?? [])
     const cwd = spec.cwd ?? '/'
     await this.#requireCwd(cwd)
     const user = spec.user
@@ -148,7 +150,7 @@ export class Container {
         pid: this.#host.nextPid(),
         task,
         args,
-        terminal: spec.terminal ?? false,
+        terminal,
         stdio,
         limits: {
           outputBytes: spec.limits?.outputBytes ?? DEFAULT_OUTPUT_BYTES,
@@ -226,6 +228,19 @@ export class Container {
 }
 
 const SIGKILL = 9
+
+function windowOf({ consoleSize }: ProcessSpec): WindowSize {
+  const { columns, rows } = WINDOW
+  // 0 is how specs say that they do not know.
+  return { columns: consoleSize?.width || columns, rows: consoleSize?.height || rows }
+}
+
+/** What programs look at to know their terminal, which they cannot ask: TERM, COLUMNS and LINES, unless they are given. */
+function terminalEnvironment(env: readonly string[], { columns, rows }: WindowSize): string[] {
+  const defaults = ['TERM=xterm-256color', `COLUMNS=${columns}`, `LINES=${rows}`]
+  const given = new Set(env.map((entry) => entry.slice(0, entry.indexOf('=') + 1)))
+  return [...env, ...defaults.filter((entry) => !given.has(entry.slice(0, entry.indexOf('=') + 1)))]
+}
 
 /** The soft limit that a process's spec sets: getrlimit(2). */
 const rlimit = (spec: ProcessSpec, name: string) => spec.rlimits?.find(({ type }) => type === name)?.soft

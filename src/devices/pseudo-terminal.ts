@@ -1,0 +1,195 @@
+/**
+ * A pseudo-terminal (pty(7)): at its slave's end programs find a terminal, at its master's end is who has the screen and the
+ * keyboard.
+ *
+ * Invariants: what is typed is taken in order; what has no room waits in `#typed` and is taken as programs read. Once it was
+ * hung up, reads find the end of input and writes EIO, for ever.
+ */
+
+import { ErrnoError } from '../abi/errno.ts'
+import { POLLERR, POLLHUP, POLLIN, POLLOUT } from '../abi/linux.ts'
+import type { Clock } from '../abi/platform.ts'
+import { type TerminalAttributes, WINDOW, type WindowSize } from '../abi/terminal.ts'
+import type { Stream } from '../vfs/inode.ts'
+import { type Attempt, WaitQueue, WouldBlock } from '../vfs/waiting.ts'
+import { LineDiscipline, type TerminalSignal } from './line-discipline.ts'
+
+/** Who has the screen and the keyboard. */
+export interface Master {
+  /** Something is for the screen: a view that is valid only during the call. */
+  shown(bytes: Uint8Array): void
+  /** A signal for who works at the terminal. */
+  signal(signal: TerminalSignal | 'SIGHUP' | 'SIGWINCH'): void
+}
+
+const TENTH = 100_000_000n
+
+/** What a read without lines has seen over its restarts. */
+interface TimedRead {
+  available: number
+  deadline: bigint | undefined
+}
+
+export class PseudoTerminal implements Stream {
+  readonly isTerminal = true
+  readonly queue = new WaitQueue()
+  readonly #discipline: LineDiscipline
+  readonly #master: Master
+  readonly #clock: Pick<Clock, 'monotonic'>
+  /** What was typed and had no room yet. */
+  #typed: Uint8Array[] = []
+  #window: WindowSize
+  #inputEnded = false
+  #hungUp = false
+
+  constructor(master: Master, clock: Pick<Clock, 'monotonic'>, window: WindowSize = WINDOW) {
+    this.#master = master
+    this.#clock = clock
+    this.#window = window
+    this.#discipline = new LineDiscipline({
+      shown: (bytes) => master.shown(bytes),
+      signal: (signal) => master.signal(signal),
+      changed: () => this.queue.wake(),
+    })
+  }
+
+  get attributes(): TerminalAttributes {
+    return this.#discipline.attributes
+  }
+
+  /** tcsetattr(3): takes effect at once. */
+  set attributes(attributes: TerminalAttributes) {
+    this.#discipline.attributes = attributes
+    this.#take()
+  }
+
+  get window(): WindowSize {
+    return this.#window
+  }
+
+  /** TIOCSWINSZ: a change is told by SIGWINCH. */
+  set window(window: WindowSize) {
+    const { columns, rows } = this.#window
+    this.#window = window
+    if (window.columns !== columns || window.rows !== rows) this.#master.signal('SIGWINCH')
+  }
+
+  /** Bytes that were typed. The array is the terminal's from now on. */
+  type(bytes: Uint8Array): void {
+    if (this.#hungUp || this.#inputEnded || bytes.length === 0) return
+    this.#typed.push(bytes)
+    this.#take()
+    if (this.#typed.length > 0) this.#interrupt()
+  }
+
+  /** A signal is heard though nobody reads what was typed before it, which it takes away in any case. */
+  #interrupt(): void {
+    const { isig, noflsh, intr, quit } = this.attributes
+    if (!isig || noflsh) return
+    const last = this.#typed.at(-1)!
+    const at = Math.max(intr === 0 ? -1 : last.lastIndexOf(intr), quit === 0 ? -1 : last.lastIndexOf(quit))
+    if (at < 0) return
+    this.#discipline.flush()
+    this.#typed = [last.subarray(at)]
+    this.#take()
+  }
+
+  /** Nothing will be typed any more: reads get what there is, a line that nobody ended included, and then the end of input. */
+  endInput(): void {
+    this.#inputEnded = true
+    this.queue.wake()
+  }
+
+  /** Screen and keyboard are gone. */
+  hangUp(): void {
+    if (this.#hungUp) return
+    this.#hungUp = true
+    this.#typed = []
+    this.#discipline.flush()
+    this.#master.signal('SIGHUP')
+    this.queue.wake()
+  }
+
+  #take(): void {
+    const discipline = this.#discipline
+    while (this.#typed.length > 0) {
+      const chunk = this.#typed.shift()!
+      let taken = 0
+      while (taken < chunk.length && discipline.hasRoom) discipline.type(chunk[taken++]!)
+      if (taken < chunk.length) {
+        this.#typed.unshift(chunk.subarray(taken))
+        break
+      }
+    }
+    discipline.settle()
+  }
+
+  read(memory: Uint8Array, at: number, length: number, nonblocking: boolean, attempt: Attempt): number {
+    if (length === 0 || this.#hungUp) return 0
+    const discipline = this.#discipline
+    if (discipline.available === 0 && this.#inputEnded && this.#typed.length === 0) discipline.endLine()
+    if (!this.#mayRead(length, nonblocking, attempt)) return 0
+    const count = discipline.read(memory, at, length)
+    if (this.#typed.length > 0) this.#take()
+    return count
+  }
+
+  /** False for a read that gets nothing. Errors: EAGAIN. */
+  #mayRead(length: number, nonblocking: boolean, attempt: Attempt): boolean {
+    const { icanon, min, time } = this.attributes
+    const { available } = this.#discipline
+    const over = this.#inputEnded && this.#typed.length === 0
+    if (icanon || (time === 0 && min > 0)) {
+      if (available > 0 && (icanon || over || available >= Math.min(min, length))) return true
+      if (over) return false
+      if (nonblocking) {
+        if (available > 0) return true
+        throw new ErrnoError('EAGAIN')
+      }
+      throw new WouldBlock([this.queue])
+    }
+    if (available >= Math.min(Math.max(min, 1), length)) return true
+    if (over || (time === 0 && min === 0)) return available > 0
+    if (nonblocking) {
+      if (available > 0) return true
+      throw new ErrnoError('EAGAIN')
+    }
+    return this.#readInTime(available, attempt)
+  }
+
+  /** `time` counts from the call on where `min` is 0, else from byte to byte. */
+  #readInTime(available: number, attempt: Attempt): boolean {
+    const { min, time } = this.attributes
+    const now = this.#clock.monotonic()
+    const seen = attempt.note<TimedRead>(this, () => ({ available: 0, deadline: undefined }))
+    if (seen.deadline === undefined ? min === 0 || available > 0 : min > 0 && available > seen.available) {
+      seen.deadline = now + BigInt(time) * TENTH
+    }
+    seen.available = available
+    if (seen.deadline !== undefined && now >= seen.deadline) return available > 0
+    throw new WouldBlock([this.queue], seen.deadline)
+  }
+
+  write(memory: Uint8Array, at: number, length: number, nonblocking: boolean): number {
+    if (this.#hungUp) throw new ErrnoError('EIO')
+    if (this.#discipline.stopped) {
+      if (nonblocking) throw new ErrnoError('EAGAIN')
+      throw new WouldBlock([this.queue])
+    }
+    this.#discipline.output.write(memory.subarray(at, at + length))
+    return length
+  }
+
+  poll(): number {
+    if (this.#hungUp) return POLLIN | POLLOUT | POLLERR | POLLHUP
+    const { icanon, min, time } = this.attributes
+    const { available, stopped } = this.#discipline
+    const enough = !icanon && time === 0 && min > 0 ? min : 1
+    const readable = available >= enough || (this.#inputEnded && this.#typed.length === 0)
+    return (readable ? POLLIN : 0) | (stopped ? 0 : POLLOUT)
+  }
+
+  get available(): number {
+    return this.#discipline.available
+  }
+}
