@@ -55,7 +55,7 @@ const over = (veil: Veil) => (vfs: Vfs, below: Laid) => overlay(vfs, [veiled(bel
 const MERGED: readonly Free[] = ['directories', 'atime']
 
 export const arrangements: readonly Arrangement[] = [
-  { name: 'tmpfs', layers: 0, free: [], first: plain, next: plain },
+  { name: 'tmpfs', layers: 0, free: [], first: plain, next: (_, below) => below },
   { name: 'overlay-empty', layers: 0, free: [], first: overEmpty, next: overEmpty },
   { name: 'overlay-lower', layers: 1, free: MERGED, first: plain, next: over({}) },
   {

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { type Arrangement, arrangementOf, arrangements } from './arrangements.ts'
 import { type Sequence, sequencesOf } from './operations.ts'
-import { LinuxSide, runOurs } from './sides.ts'
+import { LinuxSide, ourTmpfs, type Reference, runOurs } from './sides.ts'
 import type { User } from './trace.mjs'
 
 /** The names that `on` may have. */
@@ -18,16 +18,16 @@ export interface Divergence {
 export async function fuzz(options: {
   sequences: number
   seed: number
-  /** The path of linux.mjs. */
-  linux: string
+  /** The path of linux.mjs; left out, the reference is our own tmpfs. */
+  linux?: string | undefined
   /** The name of what ours is; a tmpfs if left out. */
   on?: string
   /** Whom ours runs operations as; Linux runs them as the users of trace.mjs. */
   users?: readonly User[]
 }): Promise<{ ran: number; divergence?: Divergence }> {
   const arrangement = arrangementOf(options.on ?? 'tmpfs')
-  const compare = (sequence: Sequence) => differenceOf(linux, sequence, arrangement, options.users)
-  const linux = await LinuxSide.start(options.linux)
+  const compare = (sequence: Sequence) => differenceOf(reference, sequence, arrangement, options.users)
+  const reference: Reference = options.linux === undefined ? ourTmpfs : await LinuxSide.start(options.linux)
   let ran = 0
   try {
     const property = fc.asyncProperty(sequencesOf(arrangement.layers), async (sequence) => {
@@ -43,7 +43,7 @@ export async function fuzz(options: {
       divergence: { sequence, text: (await compare(sequence)) ?? String(result.errorInstance) },
     }
   } finally {
-    await linux.stop()
+    await reference.stop()
   }
 }
 
@@ -57,13 +57,13 @@ const tryOurs = (...args: Parameters<typeof runOurs>): string[] => {
 }
 
 async function differenceOf(
-  linux: LinuxSide,
+  reference: Reference,
   sequence: Sequence,
   arrangement: Arrangement,
   as?: readonly User[],
 ): Promise<string | undefined> {
-  const expected = await linux.run(sequence, arrangement.free)
-  const actual = tryOurs(linux.place, sequence, arrangement, as)
+  const expected = await reference.run(sequence, arrangement.free)
+  const actual = tryOurs(reference.place, sequence, arrangement, as)
   const at = Array.from({ length: Math.max(expected.length, actual.length) }).findIndex(
     (_, i) => expected[i] !== actual[i],
   )
