@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { checkMountTree, liveCounts } from '../../src/testing/check-mounts.ts'
 import { MountScript, type Operation, type Outcome, picture } from '../../src/testing/mount-script.ts'
+import { mulberry32 } from './random.ts'
 
 /** A script with what Linux made of it. */
 export interface Recorded {
@@ -205,15 +206,4 @@ export function randomScript(seed: number, steps: number): Operation[] {
     }
   }
   return script
-}
-
-/** Numbers in [0, 1) from a seed: the same on every machine. */
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
 }
