@@ -117,6 +117,90 @@ onEachPlatform((platform) => {
     expect(missing).toMatchObject({ code: 'ENOENT', path: '/work/none' })
   })
 
+  test('what a process does is told as strace tells it, on a stream or in a file, and counted', async ({ page }) => {
+    const seen = await page.evaluate(
+      async ({ platform, waits, programs }) => {
+        const { start, ended, fault } = window.programs
+        const { sandbox, container } = await start(platform, { programs })
+        const p = (...args: string[]) => ({ args: ['/bin/process', ...args] })
+        const lines = async (stream: ReadableStream<string>) => {
+          const all = []
+          const reader = stream.getReader()
+          for (let next = await reader.read(); !next.done; next = await reader.read()) all.push(next.value)
+          return all
+        }
+        const traced = await container.exec(p('append', '/log', '2', 'a line'), { strace: true })
+        const [told] = await Promise.all([lines(traced.strace), traced.wait()])
+        const stats = await traced.stats()
+        const filtered = await container.exec(p('append', '/log', '300', 'a line'), {
+          strace: { path: '/work/trace', calls: ['fd_write'] },
+        })
+        const inFile = [await lines(filtered.strace), (await filtered.wait()).exitCode]
+        const file = await container.fs.readFile('/work/trace', 'utf8')
+        const silent = await container.exec(p('lines', '1', 'x'))
+        const nothing = await lines(silent.strace)
+        const trap = await ended(await container.exec(p('trap'), { strace: true }))
+        let waiting: unknown
+        if (waits) {
+          // The call that it waits in is told when it has its answer; those before it, at once.
+          const process = await container.exec(p('copy'), { strace: { calls: ['fd_read', 'fd_write'] } })
+          const reader = process.strace.getReader()
+          const input = process.stdin.getWriter()
+          await input.write('one')
+          const first = (await reader.read()).value
+          const second = (await reader.read()).value
+          const live = await process.stats()
+          await process.kill('SIGINT')
+          reader.releaseLock()
+          waiting = { first, second, live, rest: await lines(process.strace) }
+        }
+        const endless = platform === 'worker' && (await container.exec(p('loop'), { strace: true }))
+        let beforeLoop: string[] = []
+        if (endless) {
+          const reader = endless.strace.getReader()
+          await reader.read()
+          reader.releaseLock()
+          await endless.kill(9)
+          beforeLoop = await lines(endless.strace)
+        }
+        const late = await fault(container.exec(p('copy'), { strace: { path: '/bin/trace' } }))
+        await sandbox.shutdown()
+        return { told, stats, inFile, file, nothing, trap, waiting, beforeLoop, late }
+      },
+      { platform, waits, programs: await guests('process') },
+    )
+    const time = '<\\d+\\.\\d{6}>$'
+    expect(seen.told).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(`^path_open\\(3</>, "log", O_WRONLY\\|O_CREAT\\|O_APPEND\\) = 4 ${time}`),
+        expect.stringMatching(`^fd_write\\(4</log>, "a line\\\\n", 7\\) = 7 ${time}`),
+        '+++ exited with 0 +++',
+      ]),
+    )
+    expect(seen.told.filter((line) => line.startsWith('fd_write(4<'))).toHaveLength(2)
+    expect(seen.told.at(-1)).toBe('+++ exited with 0 +++')
+    expect(seen.stats).toMatchObject({ calls: { path_open: 1, fd_write: 2 }, bytesRead: 0, bytesWritten: 14 })
+    expect(seen.stats.kernelTime).toBeGreaterThanOrEqual(0)
+    expect(seen.inFile).toEqual([[], 0])
+    const written = seen.file.split('\n')
+    expect(written).toHaveLength(302)
+    expect(written.slice(0, 300).every((line) => line.startsWith('fd_write(4</log>, "a line\\n", 7) = 7 <'))).toBe(true)
+    expect(written.slice(300)).toEqual(['+++ exited with 0 +++', ''])
+    expect(seen.nothing).toEqual([])
+    expect(seen.trap).toMatchObject({ signal: 'SIGABRT', reason: expect.stringMatching(/unreachable/) })
+    expect(seen.trap.stack).toMatch(/falls_here|wasm-function/)
+    if (waits) {
+      expect(seen.waiting).toMatchObject({
+        first: expect.stringMatching(`^fd_read\\(0<stdin>, "one", 4096\\) = 3 ${time}`),
+        second: expect.stringMatching(`^fd_write\\(1<stdout>, "one", 3\\) = 3 ${time}`),
+        live: { bytesRead: 3, bytesWritten: 3 },
+      })
+      expect((seen.waiting as { rest: string[] }).rest.at(-1)).toBe('+++ killed by SIGINT +++')
+    }
+    if (platform === 'worker') expect(seen.beforeLoop.at(-1)).toBe('+++ killed by SIGKILL +++')
+    expect(seen.late).toMatchObject({ code: 'EROFS', path: '/bin/trace' })
+  })
+
   test('a process that is killed leaves its pipes, its files and all others in order', async ({ page }) => {
     const seen = await page.evaluate(
       async ({ platform, waits, programs }) => {

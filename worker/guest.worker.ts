@@ -3,7 +3,9 @@
  * randomness are the Worker's own, for which no other thread need be asked.
  */
 
+import { Counters } from '../src/abi/counters.ts'
 import { RemoteSyscalls } from '../src/abi/remote-syscalls.ts'
+import { TraceRing } from '../src/abi/trace-ring.ts'
 import { createClock } from '../src/host/clock.ts'
 import { createEntropy } from '../src/host/entropy.ts'
 import type { GuestJob, GuestReport } from '../src/host/guest-workers.ts'
@@ -23,9 +25,13 @@ addEventListener('message', ({ ports: [port] }) => {
   report({ started: true })
 })
 
-const run = ({ channel, doorbell, ...program }: GuestJob) =>
-  runGuest({
+function run({ channel, doorbell, counters, trace, ...program }: GuestJob) {
+  const ring = trace && new TraceRing(trace)
+  return runGuest({
     ...program,
+    counters: new Counters(counters),
+    timed: false, // by the kernel, where the calls are made
+    strace: ring && ((line) => ring.put(line)),
     // Calls wait in the channel, where the whole thread may.
     platform: 'inline',
     syscalls: new RemoteSyscalls(channel, doorbell),
@@ -33,3 +39,4 @@ const run = ({ channel, doorbell, ...program }: GuestJob) =>
     entropy: createEntropy(),
     onFault: (fault) => console.error('a fault of the system, which the program sees as EIO:', fault),
   })
+}

@@ -90,10 +90,24 @@ export interface ExitStatus {
   readonly signal?: string
   /** Why the kernel ended it, in a sentence: the trap's message, or the limit that was passed. */
   readonly reason?: string
+  /** Of a trap: where in the program it was, innermost first, as the browser tells it. */
+  readonly stack?: string
   /** Milliseconds from the start of the program to its end. */
   readonly wallTime: number
   /** System calls made. */
   readonly syscalls: number
+}
+
+/** What a process has asked of the kernel. */
+export interface ProcessStats {
+  /** Calls of preview1 that returned, by name; of those that were made. */
+  readonly calls: Readonly<Record<string, number>>
+  /** By fd_read and fd_pread. */
+  readonly bytesRead: number
+  /** By fd_write and fd_pwrite. */
+  readonly bytesWritten: number
+  /** Milliseconds in calls, without those in which they waited: measured on one of several calls where there are many. */
+  readonly kernelTime: number
 }
 
 export interface StartedProcess {
@@ -115,7 +129,8 @@ export type StdioOutput =
   | { readonly stdout: Uint8Array }
   | { readonly stderr: Uint8Array }
   | { readonly progress: Progress }
-  | { readonly exit: ExitStatus }
+  | { readonly strace: readonly string[] }
+  | { readonly exit: ExitStatus; readonly stats?: ProcessStats }
 
 /** Something that takes long: the program is fetched, then compiled. */
 export interface Progress {
@@ -151,6 +166,14 @@ export interface LaunchOptions {
   readonly stdin: Stdin
   /** By descriptor. */
   readonly stdio?: readonly (StdioEntry | undefined)[]
+  /** Its calls are told: on its port or, with a path, in a file of the container. */
+  readonly strace?: StraceWish | undefined
+}
+
+export interface StraceWish {
+  readonly path?: string | undefined
+  /** Only calls of these names. */
+  readonly calls?: readonly string[] | undefined
 }
 
 export interface WireDirent {
@@ -214,6 +237,8 @@ export interface KernelService {
   exec(id: string, process: unknown, launch: LaunchOptions, stdio: MessagePortLike): Promise<Reply<StartedProcess>>
   /** Without a pid: all processes of the container. `signal` is a name or number. */
   kill(id: string, signal: string | number, pid?: number): Promise<Reply<void>>
+  /** Of a process that runs. Errors: ESRCH. */
+  stats(id: string, pid: number): Promise<Reply<ProcessStats>>
   delete(id: string, force: boolean): Promise<Reply<void>>
   state(id: string): Promise<Reply<ContainerState>>
   containers(): Promise<Reply<readonly ContainerState[]>>

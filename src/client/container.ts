@@ -79,7 +79,10 @@ export class Container {
     }
     if (!started) return undefined
     const { pid } = started
-    const process = new Process(started, stdio, (signal) => this.#kernel.call('kill', [this.id, signal, pid]))
+    const process = new Process(started, stdio, {
+      kill: (signal) => this.#kernel.call('kill', [this.id, signal, pid]),
+      stats: () => this.#kernel.call('stats', [this.id, pid]),
+    })
     // A process that ends before it has read everything is no fault of the stream.
     const { stdin } = options
     if (more && stdin instanceof ReadableStream) stdin.pipeTo(process.stdin).catch(() => {})

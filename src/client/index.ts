@@ -1,6 +1,14 @@
 /** The package's entry: a sandbox for a page. */
 
-export type { BootReport, ContainerState, ExitStatus, MountInfo, PlatformName, Progress } from '../abi/wire.ts'
+export type {
+  BootReport,
+  ContainerState,
+  ExitStatus,
+  MountInfo,
+  PlatformName,
+  ProcessStats,
+  Progress,
+} from '../abi/wire.ts'
 export type { ProcessInput, SpecInput } from '../oci/spec.ts'
 export type { Encoding, Mode, OpenFlags, Time, WriteData } from './arguments.ts'
 export type { Container } from './container.ts'

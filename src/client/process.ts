@@ -10,6 +10,7 @@ import { transfer } from 'comlink'
 import type {
   ExitStatus,
   LaunchOptions,
+  ProcessStats,
   Progress,
   StartedProcess,
   Stdin,
@@ -33,6 +34,11 @@ export interface RunOptions {
    * page's streams. Numbers from 3 on must lie behind its preopened directories.
    */
   stdio?: readonly StdioOption[]
+  /**
+   * Tells each of its calls, in the form of strace(1): on `process.strace` or, with a `path`, in a file of the container, which
+   * starts from the process's working directory. `calls` are the names of those that are told; all if left out.
+   */
+  strace?: boolean | { path?: string; calls?: readonly string[] }
   /** Hears how far fetching and compiling the program have come. */
   onProgress?: (progress: Progress) => void
 }
@@ -49,18 +55,23 @@ export class Process {
   readonly stderr: ReadableStream<Uint8Array<ArrayBuffer>>
   /** Of a process with `terminal: true`: what stdin, stdout and stderr are, all three. */
   readonly terminal: Terminal | undefined
+  /** Its calls, a line each, if they are traced; ends with the process. */
+  readonly strace: ReadableStream<string>
   readonly #exit: Promise<ExitStatus>
-  readonly #kill: (signal: string | number) => Promise<void>
+  readonly #stdio: Stdio
+  readonly #calls: ProcessCalls
 
   /** @internal */
-  constructor({ pid, terminal }: StartedProcess, stdio: Stdio, kill: (signal: string | number) => Promise<void>) {
+  constructor({ pid, terminal }: StartedProcess, stdio: Stdio, calls: ProcessCalls) {
     this.pid = pid
+    this.strace = stdio.strace
+    this.#stdio = stdio
     this.stdin = stdio.stdin
     this.stdout = stdio.stdout
     this.stderr = stdio.stderr
     this.terminal = terminal ? new Terminal(stdio.stdout, stdio.stdin, stdio.tell) : undefined
     this.#exit = stdio.exit
-    this.#kill = kill
+    this.#calls = calls
   }
 
   /** How it ended; whether anybody reads its output or not. Rejects with ERR_KERNEL_GONE if the kernel dies first. */
@@ -70,7 +81,19 @@ export class Process {
 
   /** kill(2). `signal` is a name (`SIGTERM`) or a number. */
   kill(signal: string | number = 'SIGTERM'): Promise<void> {
-    return this.#kill(signal)
+    return this.#calls.kill(signal)
+  }
+
+  /** What it has asked of the kernel so far: calls by name, bytes, time. Once it has ended, in all. */
+  async stats(): Promise<ProcessStats> {
+    try {
+      return this.#stdio.stats ?? (await this.#calls.stats())
+    } catch (error) {
+      // It ended meanwhile.
+      if ((error as SandboxError).code !== 'ESRCH' && (error as SandboxError).code !== 'ENOENT') throw error
+      await this.#exit
+      return this.#stdio.stats!
+    }
   }
 
   /** All of its stdout as text. */
@@ -80,12 +103,21 @@ export class Process {
   }
 }
 
+/** What is asked of the kernel about one process. */
+export interface ProcessCalls {
+  kill(signal: string | number): Promise<void>
+  stats(): Promise<ProcessStats>
+}
+
 /** The page's end of a process's port. */
 export class Stdio {
   readonly stdin: WritableStream<Uint8Array | string>
   readonly stdout: ReadableStream<Uint8Array<ArrayBuffer>>
   readonly stderr: ReadableStream<Uint8Array<ArrayBuffer>>
+  readonly strace: ReadableStream<string>
   readonly exit: Promise<ExitStatus>
+  /** Once it has ended. */
+  stats: ProcessStats | undefined
   /** The kernel's end. */
   readonly remote: MessagePort
   /** Says something to the terminal, of a process that has not ended. */
@@ -96,7 +128,12 @@ export class Stdio {
   constructor(kernel: Kernel, more: boolean, onProgress: RunOptions['onProgress']) {
     const { port1: port, port2 } = new MessageChannel()
     this.remote = port2
-    const [stdout, stderr] = [output(), output()]
+    const [stdout, stderr, strace] = [
+      output<Uint8Array<ArrayBuffer>>(),
+      output<Uint8Array<ArrayBuffer>>(),
+      output<string>(),
+    ]
+    this.strace = strace.stream
     this.stdout = stdout.stream
     this.stderr = stderr.stream
     let resolve: (status: ExitStatus) => void
@@ -117,16 +154,20 @@ export class Stdio {
       this.close()
       stdout.fail(error)
       stderr.fail(error)
+      strace.fail(error)
       reject(error)
     })
     port.onmessage = ({ data }: MessageEvent<StdioOutput>) => {
-      if ('stdout' in data) stdout.push(data.stdout)
-      else if ('stderr' in data) stderr.push(data.stderr)
+      if ('stdout' in data) stdout.push(data.stdout as Uint8Array<ArrayBuffer>)
+      else if ('stderr' in data) stderr.push(data.stderr as Uint8Array<ArrayBuffer>)
+      else if ('strace' in data) for (const line of data.strace) strace.push(line)
       else if ('progress' in data) onProgress?.(data.progress)
       else {
         this.close()
         stdout.end()
         stderr.end()
+        strace.end()
+        this.stats = data.stats
         resolve(data.exit)
       }
     }
@@ -154,11 +195,12 @@ export class Stdio {
 }
 
 /** What a process starts with; of a stream that is still to be piped into it, only that there is more. */
-export async function launchOptions({ stdin, stdio }: RunOptions, inline: boolean): Promise<LaunchOptions> {
+export async function launchOptions({ stdin, stdio, strace }: RunOptions, inline: boolean): Promise<LaunchOptions> {
   const entries = stdioEntries(stdio)
-  if (entries[0] === undefined) return { stdin: await initialInput(stdin, inline), stdio: entries }
+  const more = { stdio: entries, strace: strace === true ? {} : strace || undefined }
+  if (entries[0] === undefined) return { stdin: await initialInput(stdin, inline), ...more }
   if (stdin !== undefined) throw wrongValue('options.stdin', 'excludes options.stdio[0]', stdin)
-  return { stdin: { initial: new Uint8Array(), more: false }, stdio: entries }
+  return { stdin: { initial: new Uint8Array(), more: false }, ...more }
 }
 
 async function initialInput(stdin: RunOptions['stdin'], inline: boolean): Promise<Stdin> {
@@ -167,9 +209,9 @@ async function initialInput(stdin: RunOptions['stdin'], inline: boolean): Promis
   return { initial: none ? new Uint8Array() : await collected(stdin, 'options.stdin'), more }
 }
 
-function output() {
-  let controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined
-  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+function output<Chunk>() {
+  let controller: ReadableStreamDefaultController<Chunk> | undefined
+  const stream = new ReadableStream<Chunk>({
     start(given) {
       controller = given
     },
@@ -179,7 +221,7 @@ function output() {
   })
   return {
     stream,
-    push: (bytes: Uint8Array) => controller?.enqueue(bytes as Uint8Array<ArrayBuffer>),
+    push: (chunk: Chunk) => controller?.enqueue(chunk),
     end: () => controller?.close(),
     fail: (error: SandboxError) => controller?.error(error),
   }

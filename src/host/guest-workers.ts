@@ -6,9 +6,11 @@
  * a terminated Worker that never pauses go on for a while (Chromium for two seconds).
  */
 
+import { createTraceRing, TraceRing } from '../abi/trace-ring.ts'
 import type { GuestFailure, GuestOrder } from '../abi/wire.ts'
-import type { GuestEnd, GuestProcess, GuestRunner, Preopen } from '../kernel/process.ts'
+import type { GuestEnd, GuestProcess, GuestRunner, Preopen, Trace } from '../kernel/process.ts'
 import type { Serving } from '../kernel/serving.ts'
+import { functionNames } from '../wasi/preview1.ts'
 import { compileProgram, type Program } from '../wasi/program.ts'
 
 /** What a guest's Worker is told, once. */
@@ -18,6 +20,11 @@ export interface GuestJob extends Program {
   readonly args: readonly string[]
   readonly env: readonly string[]
   readonly preopens: readonly Preopen[]
+  /** Where its calls are counted. */
+  readonly counters: SharedArrayBuffer
+  /** Where its calls are told, if they are, and which. */
+  readonly trace: SharedArrayBuffer | undefined
+  readonly straced: readonly string[] | undefined
 }
 
 /** What it says: that its script runs; then how the program ended, or why it cannot be run at all. */
@@ -61,6 +68,7 @@ export function workersOfPage(orders: MessagePort): () => GuestThread {
 
 export function createWorkerRunner(serving: Serving, start: () => GuestThread): GuestRunner {
   return {
+    functions: functionNames(),
     compile: (bytes, path, memoryPages) => serving.unblocked(compileProgram(bytes, path, memoryPages)),
     run: (program, process) => runIn(start(), serving, program as Program, process),
   }
@@ -68,8 +76,9 @@ export function createWorkerRunner(serving: Serving, start: () => GuestThread): 
 
 /** Rejects with what a person should know if the program, or the Worker for it, does not start. */
 function runIn(thread: GuestThread, serving: Serving, program: Program, process: GuestProcess): Promise<GuestEnd> {
-  const { task, args, env, preopens, kill, killed } = process
-  const channel = serving.open(task)
+  const { task, args, env, preopens, kill, killed, counters, trace } = process
+  const channel = serving.open(task, counters)
+  const tracing = trace && follow(trace)
   let started = false
   return new Promise((resolve, reject) => {
     let ended = false
@@ -78,6 +87,7 @@ function runIn(thread: GuestThread, serving: Serving, program: Program, process:
       ended = true
       killed.remove(killer)
       serving.close(channel)
+      tracing?.end()
       settle()
       thread.end(idle)
     }
@@ -98,11 +108,36 @@ function runIn(thread: GuestThread, serving: Serving, program: Program, process:
     }
     killed.add(killer)
     if (kill.signal !== undefined) killer.wake()
-    else thread.run({ ...program, channel: channel.buffer, doorbell: serving.doorbell, args, env, preopens })
+    else
+      thread.run({
+        ...{ ...program, channel: channel.buffer, doorbell: serving.doorbell, args, env, preopens },
+        counters: counters.buffer as SharedArrayBuffer,
+        trace: tracing?.buffer,
+        straced: trace?.calls,
+      })
   })
 }
 
 const SIGKILL = 9
+/** How often the lines of a trace are looked for, in milliseconds. */
+const LOOK_EVERY = 20
+
+/** Passes on the lines that a guest's thread leaves in shared memory. */
+function follow(trace: Trace): { readonly buffer: SharedArrayBuffer; end(): void } {
+  const buffer = createTraceRing()
+  const ring = new TraceRing(buffer)
+  const take = () => {
+    for (const line of ring.take()) trace.line(line)
+  }
+  const timer = setInterval(take, LOOK_EVERY)
+  return {
+    buffer,
+    end() {
+      clearInterval(timer)
+      take()
+    },
+  }
+}
 
 const notStarted = (message: string | undefined) =>
   message

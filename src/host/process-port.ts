@@ -6,7 +6,16 @@
  * and what it says is to be seen while it works: so lines leave at once as long as they are few, and so does what is old.
  */
 
-import type { ExitStatus, LaunchOptions, Progress, Stdin, StdioEntry, StdioInput, StdioOutput } from '../abi/wire.ts'
+import type {
+  ExitStatus,
+  LaunchOptions,
+  ProcessStats,
+  Progress,
+  Stdin,
+  StdioEntry,
+  StdioInput,
+  StdioOutput,
+} from '../abi/wire.ts'
 import type { PseudoTerminal } from '../devices/pseudo-terminal.ts'
 import type { ProcessStdio } from '../kernel/process.ts'
 
@@ -15,6 +24,7 @@ export interface RunningProcess {
   readonly pid: number
   readonly exited: Promise<ExitStatus>
   readonly terminal?: Pick<PseudoTerminal, 'window' | 'attributes' | 'hangUp'> | undefined
+  readonly stats?: ProcessStats
   feed(bytes: Uint8Array): void
   endInput(): void
 }
@@ -32,6 +42,7 @@ const NEWLINE = 10
 export class ProcessPort implements ProcessStdio {
   readonly stdin: Stdin
   readonly redirected: readonly (StdioEntry | undefined)[] | undefined
+  readonly strace: ProcessStdio['strace']
   readonly #port: MessagePort
   readonly #now: () => number
   #stream: Stream = 'stdout'
@@ -42,12 +53,16 @@ export class ProcessPort implements ProcessStdio {
   /** When the oldest byte that waits was written. */
   #since = 0
   #flushing = false
+  #trace: string[] = []
+  /** When the oldest line of the trace that waits was told. */
+  #toldSince = 0
 
   /** `now` counts milliseconds. */
-  constructor(port: MessagePort, { stdin, stdio }: LaunchOptions, now = () => performance.now()) {
+  constructor(port: MessagePort, { stdin, stdio, strace }: LaunchOptions, now = () => performance.now()) {
     this.#port = port
     this.stdin = stdin
     this.redirected = stdio
+    this.strace = strace && { ...strace, line: (line) => this.#tell(line) }
     this.#now = now
   }
 
@@ -68,7 +83,7 @@ export class ProcessPort implements ProcessStdio {
       else terminal.hangUp()
     }
     process.exited.then(
-      (exit) => this.#end(exit),
+      (exit) => this.#end(exit, process.stats),
       (fault) => this.#end({ exitCode: 134, signal: 'SIGABRT', reason: String(fault), wallTime: 0, syscalls: 0 }),
     )
   }
@@ -78,10 +93,27 @@ export class ProcessPort implements ProcessStdio {
   }
 
   /** The page closes the port when it has read this. */
-  #end(exit: ExitStatus): void {
+  #end(exit: ExitStatus, stats?: ProcessStats): void {
     this.#flush()
-    this.#post({ exit })
+    this.#flushTrace()
+    this.#post({ exit, ...(stats && { stats }) })
     this.#port.onmessage = null
+  }
+
+  /** Lines of a trace go together, soon, as far as the thread gets to it. */
+  #tell(line: string): void {
+    const now = this.#now()
+    if (this.#trace.length === 0) {
+      this.#toldSince = now
+      queueMicrotask(() => this.#flushTrace())
+    }
+    this.#trace.push(line)
+    if (now - this.#toldSince > WINDOW) this.#flushTrace()
+  }
+
+  #flushTrace(): void {
+    if (this.#trace.length > 0) this.#post({ strace: this.#trace })
+    this.#trace = []
   }
 
   #write(stream: Stream, bytes: Uint8Array): void {

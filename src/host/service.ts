@@ -19,6 +19,7 @@ import type {
   MessagePortLike,
   MountInfo,
   PipeEndName,
+  ProcessStats,
   Reply,
   StartedProcess,
   WireError,
@@ -35,6 +36,7 @@ export interface ServedRuntime {
   start(id: string, stdio: ProcessStdio): Promise<RunningProcess | undefined>
   exec(id: string, process: unknown, stdio: ProcessStdio): Promise<RunningProcess>
   kill(id: string, signal: string | number, pid?: number): void
+  stats(id: string, pid: number): ProcessStats
   delete(id: string, force: boolean): Promise<void>
   state(id: string): ContainerState
   containers(): ContainerState[]
@@ -90,6 +92,10 @@ class Service implements KernelService {
 
   kill(id: string, signal: string | number, pid?: number) {
     return reply(() => this.#runtime.kill(id, signal, pid))
+  }
+
+  stats(id: string, pid: number) {
+    return reply(() => this.#runtime.stats(id, pid))
   }
 
   delete(id: string, force: boolean) {

@@ -7,6 +7,7 @@
  */
 
 import { createChannel } from '../abi/channel.ts'
+import { type Counters, timeWeight } from '../abi/counters.ts'
 import { ErrnoError } from '../abi/errno.ts'
 import { ServedChannel } from '../abi/served-channel.ts'
 import type { Syscalls } from '../abi/syscalls.ts'
@@ -17,6 +18,9 @@ export interface GuestChannelOptions {
   /** Makes the calls: a Task. */
   readonly syscalls: Syscalls
   readonly waiting: Waiting
+  /** Where the time is counted that its calls take, and a clock for that, in milliseconds. */
+  readonly counters?: Counters | undefined
+  readonly now: () => number
   /** Told when a call that waited may be made again: `serve` is to be called soon. */
   readonly again: () => void
   /** Hears of faults of the kernel's own, which the guest sees as EIO. */
@@ -43,8 +47,12 @@ export class GuestChannel {
   /** Makes the requested call, unless there is none or it waits. Whether it made one. */
   serve(): boolean {
     if (this.#callOff !== undefined || !this.#channel.requested) return false
+    const { syscalls, now } = this.#options
+    const weight = timeWeight(this.calls)
+    const start = weight > 0 ? now() : 0
     try {
-      this.#channel.serve(this.#options.syscalls)
+      this.#channel.serve(syscalls)
+      if (weight > 0) this.#options.counters?.addTime((now() - start) * weight)
     } catch (thrown) {
       if (thrown instanceof WouldBlock) {
         this.#wait(thrown)

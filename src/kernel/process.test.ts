@@ -9,6 +9,7 @@ test('A205 A363 a program that makes a file longer than RLIMIT_FSIZE gets EFBIG,
   inWorld({}, (root) => {
     const { task } = root.as(0, {}, { fileSize: 4 })
     const runner: GuestRunner = {
+      functions: [],
       compile: async () => undefined,
       run: async (_, { task, kill }) => {
         const fd = task.openat(AT_FDCWD, 'f', O_CREAT | O_WRONLY, 0o644)

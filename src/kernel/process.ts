@@ -5,10 +5,11 @@
  * the guest still does has an effect.
  */
 
+import { Counters } from '../abi/counters.ts'
 import { O_RDONLY, O_RDWR, O_WRONLY } from '../abi/linux.ts'
 import type { Clock, Timer } from '../abi/platform.ts'
 import type { WindowSize } from '../abi/terminal.ts'
-import type { ExitStatus, Progress, Stdin, StdioEntry } from '../abi/wire.ts'
+import type { ExitStatus, ProcessStats, Progress, Stdin, StdioEntry } from '../abi/wire.ts'
 import { PseudoTerminal } from '../devices/pseudo-terminal.ts'
 import type { FileDescription } from '../vfs/description.ts'
 import { makeDevice } from '../vfs/kinds.ts'
@@ -27,6 +28,8 @@ export interface ProcessStdio {
   stdout(bytes: Uint8Array): void
   stderr(bytes: Uint8Array): void
   progress(progress: Progress): void
+  /** The page's wish to know what the process does: `line` hears of it, or a file of the container that `path` names. */
+  readonly strace?: (Trace & { readonly path?: string | undefined }) | undefined
 }
 
 /** A directory that a guest may start paths from: the name it knows it by, and its descriptor. */
@@ -51,10 +54,25 @@ export interface GuestProcess {
   readonly kill: { readonly signal: number | undefined; readonly deadline: bigint | undefined }
   /** Woken when `kill` is set: ends every wait. */
   readonly killed: WaitQueue
+  /** Where its calls are counted. */
+  readonly counters: Counters
+  /** Hears of its calls, if they are traced, and of which. */
+  readonly trace?: Trace | undefined
+}
+
+/** Who wants to know what a process does. */
+export interface Trace {
+  line(line: string): void
+  /** Only these calls, by their names. */
+  readonly calls?: readonly string[] | undefined
+  /** No more lines come. */
+  end?(): void
 }
 
 /** Runs programs: the part of a kernel that knows WebAssembly. */
 export interface GuestRunner {
+  /** The names of a guest's calls, by the numbers under which they are counted. */
+  readonly functions: readonly string[]
   /**
    * Compiles a program, whose memory can't grow beyond `memoryPages` pages of 64 KiB if that is given.
    * Errors: an Error whose message says what is wrong with the file at `path` and what to do.
@@ -95,6 +113,9 @@ export class Process {
   #startedAt: bigint
   readonly #limits: ProcessLimits
   readonly #timer: Timer
+  readonly #counters = new Counters()
+  readonly #trace: Trace | undefined
+  #functions: readonly string[] = []
 
   constructor(
     vfs: Vfs,
@@ -109,11 +130,13 @@ export class Process {
       timer: Timer
       /** Those of descriptors 0 to 2 become the process's. */
       files?: Redirections
+      trace?: Trace | undefined
     },
   ) {
     const { pid, task, args, terminal, stdio, limits, timer, files = [] } = options
     this.#limits = limits
     this.#timer = timer
+    this.#trace = options.trace
     this.pid = pid
     this.task = task
     task.descriptors.pid = pid
@@ -200,7 +223,11 @@ export class Process {
     const callOff = this.#limitTime()
     let end: GuestEnd
     try {
-      end = await runner.run(program, { task, args, env, preopens, kill: this.#kill, killed: this.#killed })
+      this.#functions = runner.functions
+      end = await runner.run(program, {
+        ...{ task, args, env, preopens, kill: this.#kill, killed: this.#killed },
+        ...{ counters: this.#counters, trace: this.#trace },
+      })
     } catch (error) {
       // 126: "found but cannot be run", as shells say.
       this.finish({ exitCode: 126, reason: error instanceof Error ? error.message : String(error) })
@@ -227,15 +254,26 @@ export class Process {
     if (signal !== undefined) {
       return { ...signalled(signal), calls, ...(this.#reason !== undefined && { reason: this.#reason }) }
     }
-    if ('trap' in end) return { ...signalled(SIGABRT), calls, reason: end.trap }
+    if ('trap' in end) return { ...signalled(SIGABRT), calls, reason: end.trap, ...(end.stack && { stack: end.stack }) }
     if (end.signal !== undefined) return { ...signalled(end.signal), calls }
     return { exitCode: end.exitCode, calls }
+  }
+
+  /** What it has asked for so far, or had when it ended. */
+  get stats(): ProcessStats {
+    const { calls, bytesRead, bytesWritten, kernelTime } = this.#counters
+    const made = this.#functions.map((name, n) => [name, calls[n]!] as const).filter(([, count]) => count > 0)
+    return { calls: Object.fromEntries(made), bytesRead, bytesWritten, kernelTime }
   }
 
   /** Ends the process without having run, or after it ran. */
   finish({ calls = 0, ...status }: Omit<ExitStatus, 'wallTime' | 'syscalls'> & { calls?: number | undefined }): void {
     if (this.#ended) return
     this.#ended = true
+    this.#trace?.line(
+      status.signal === undefined ? `+++ exited with ${status.exitCode} +++` : `+++ killed by ${status.signal} +++`,
+    )
+    this.#trace?.end?.()
     const wallTime = Number(this.task.clock.monotonic() - this.#startedAt) / 1e6
     this.task.release()
     this.#end({ ...status, wallTime, syscalls: calls })

@@ -9,6 +9,7 @@
  * guest, after those calls that waited, in the order in which they were woken; so no guest keeps another from its turn.
  */
 
+import type { Counters } from '../abi/counters.ts'
 import type { Syscalls } from '../abi/syscalls.ts'
 import type { Waiting } from './attempts.ts'
 import { GuestChannel } from './guest-channel.ts'
@@ -69,10 +70,12 @@ export class Serving {
     return this.#channels.size
   }
 
-  /** A channel on which a guest's calls are made by `syscalls`, until it is closed. */
-  open(syscalls: Syscalls): GuestChannel {
+  /** A channel on which a guest's calls are made by `syscalls`, until it is closed. `counters` get the time that they take. */
+  open(syscalls: Syscalls, counters?: Counters): GuestChannel {
     const channel: GuestChannel = new GuestChannel({
       syscalls,
+      counters,
+      now: this.#options.now,
       waiting: this.#options,
       again: () => {
         this.#woken.push(channel)

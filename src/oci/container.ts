@@ -6,18 +6,27 @@
  */
 
 import { ErrnoError } from '../abi/errno.ts'
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from '../abi/linux.ts'
+import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_RDONLY, O_TRUNC, O_WRONLY } from '../abi/linux.ts'
 import { WINDOW, type WindowSize } from '../abi/terminal.ts'
-import type { ContainerState, ExitStatus, MountInfo } from '../abi/wire.ts'
+import type { ContainerState, ExitStatus, MountInfo, ProcessStats } from '../abi/wire.ts'
 import { Cancellation, untilDone, type Waiting } from '../kernel/attempts.ts'
 import { Files } from '../kernel/files.ts'
 import type { HostPipes } from '../kernel/host-pipes.ts'
-import { DEFAULT_OUTPUT_BYTES, type GuestRunner, type Preopen, Process, type ProcessStdio } from '../kernel/process.ts'
+import {
+  DEFAULT_OUTPUT_BYTES,
+  type GuestRunner,
+  type Preopen,
+  Process,
+  type ProcessStdio,
+  type Trace,
+} from '../kernel/process.ts'
 import { openAll, type Redirections, releaseAll } from '../kernel/redirections.ts'
 import { Task } from '../kernel/task.ts'
+import { traceTo } from '../kernel/trace-file.ts'
 import { credentialsOf } from '../vfs/context.ts'
 import type { MountNamespace } from '../vfs/mount.ts'
 import { releaseNamespace } from '../vfs/mount-tree.ts'
+import { openAt } from '../vfs/open.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { Attempt } from '../vfs/waiting.ts'
 import { findExecutable } from './executable.ts'
@@ -137,12 +146,20 @@ export class Container {
     })
     let process: Process
     let files: Redirections = []
+    let trace: Trace | undefined
     try {
       const step = <T>(operation: () => T) => untilDone(waiting, operation, () => task.settle(), this.#deleted)
       await step(() => task.unconfined(() => task.chdir(cwd)))
       const executable = await step(() => task.unconfined(() => findExecutable(task, args[0] ?? '', env)))
       const program = await programs.load(executable, stdio.progress, memoryPagesOf(spec))
       const directories = preopensOf(cwd, spec.preopens, () => this.#topLevel(task))
+      const { strace } = stdio
+      const path = strace?.path
+      trace = strace
+      if (path !== undefined) {
+        const open = () => openAt(task, task.cwd, path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+        trace = traceTo(this.#task, await step(() => task.unconfined(open)), strace?.calls)
+      }
       files = await openAll(task, stdio.redirected ?? [], pipes, directories.length, step)
       if (this.#status === 'stopped')
         throw new ErrnoError('EBUSY', this.id, 'the container ended before the program ran')
@@ -158,6 +175,7 @@ export class Container {
         },
         timer: waiting.timer,
         files,
+        trace,
       })
       files = files.map((file, fd) => (fd < 3 ? undefined : file))
       const preopens: Preopen[] = []
@@ -171,6 +189,7 @@ export class Container {
       process.run(runner, program, env, preopens, vfs.clock.monotonic())
     } catch (error) {
       releaseAll(files)
+      trace?.end?.()
       task.release()
       throw error
     }
@@ -202,9 +221,18 @@ export class Container {
       if (!this.#init) this.#status = 'stopped'
       return
     }
+    this.#process(pid).kill(signal)
+  }
+
+  /** What one of its processes has asked for. Errors: ESRCH. */
+  stats(pid: number): ProcessStats {
+    return this.#process(pid).stats
+  }
+
+  #process(pid: number): Process {
     const process = this.#processes.get(pid)
     if (!process) throw new ErrnoError('ESRCH', this.id, `no process ${pid} is running in it`)
-    process.kill(signal)
+    return process
   }
 
   /** Whether a process runs in it, or may be made to. */

@@ -7,7 +7,7 @@
 import { ErrnoError } from '../abi/errno.ts'
 import type { Entropy } from '../abi/platform.ts'
 import type { Tree } from '../abi/tree.ts'
-import type { ContainerState, MountInfo, Progress } from '../abi/wire.ts'
+import type { ContainerState, MountInfo, ProcessStats, Progress } from '../abi/wire.ts'
 import { DeviceRegistry } from '../devices/device-registry.ts'
 import { memoryDevices } from '../devices/memory-devices.ts'
 import type { ContentReaders } from '../fs/gofer/content.ts'
@@ -121,6 +121,11 @@ export class Runtime implements Host {
   /** Errors: ENOENT, EINVAL for no such signal, ESRCH for no such process. */
   kill(id: string, signal: string | number, pid?: number): void {
     this.#get(id).kill(signalNumber(signal), pid)
+  }
+
+  /** Errors: ENOENT, ESRCH. */
+  stats(id: string, pid: number): ProcessStats {
+    return this.#get(id).stats(pid)
   }
 
   /** Errors: ENOENT; EBUSY while it runs, unless forced. */

@@ -3,6 +3,7 @@
  * by returning.
  */
 import { WASIProcExit } from '@bjorn3/browser_wasi_shim'
+import { type Counters, timeWeight } from '../abi/counters.ts'
 import { ErrnoError } from '../abi/errno.ts'
 import type { Clock, Entropy } from '../abi/platform.ts'
 import type { Syscalls } from '../abi/syscalls.ts'
@@ -43,6 +44,9 @@ export interface ContextOptions {
   /** Sleeps until a time of the monotonic clock, for a guest that does not wait otherwise. */
   readonly sleep: ((until: bigint) => void) | undefined
   readonly kill: KillSwitch | undefined
+  readonly counters: Counters
+  /** Whether the time in calls is taken here; not where they are made in another thread. */
+  readonly timed: boolean
   /** Hears of exceptions that no system call should throw: faults of ours, which the guest sees as EIO. */
   readonly onFault: ((error: unknown) => void) | undefined
 }
@@ -59,8 +63,13 @@ export class Context {
   blocked: WouldBlock | InFlight | undefined
   /** What ends the guest, once thrown: code that catches everything (C++'s `catch (...)`) does not get past it. */
   ending: WASIProcExit | undefined
+  readonly counters: Counters
   /** Imports that have returned: a call that waited counts once. */
   calls = 0
+  /** For how many calls the time of this one counts, and when it was entered. */
+  #weight = 0
+  #entered = 0n
+  readonly #timed: boolean
   /** A try of the call under way threw WouldBlock or InFlight. */
   #waited = false
   readonly #waits: boolean
@@ -74,6 +83,8 @@ export class Context {
     this.entropy = options.entropy
     this.memory = memory
     this.descriptors = descriptors
+    this.counters = options.counters
+    this.#timed = options.timed
     this.#waits = options.waits
     this.#sleep = options.sleep
     this.#kill = options.kill ?? { signal: undefined }
@@ -85,12 +96,19 @@ export class Context {
     if (this.ending !== undefined) throw this.ending
     if (this.#kill.signal !== undefined) throw this.end(killed(this.#kill.signal))
     this.memory.refresh()
+    if (this.#timed) {
+      this.#weight = timeWeight(this.calls)
+      if (this.#weight > 0) this.#entered = this.clock.monotonic()
+    }
   }
 
-  /** The end of every import that returns. */
-  done(answer: number): number {
+  /** The end of every import that returns; `n` is its number in the table. */
+  done(answer: number, n: number): number {
     this.calls++
+    this.counters.calls[n]!++
     if (this.#waited) this.#settle()
+    else if (this.#weight > 0)
+      this.counters.addTime((Number(this.clock.monotonic() - this.#entered) * this.#weight) / 1e6)
     return answer
   }
 
@@ -100,9 +118,9 @@ export class Context {
   }
 
   /** The answer to a call that threw: a WASI error number, WAIT, or AGAIN; throws on what ends the guest. */
-  failed(error: unknown): number {
-    if (error instanceof ErrnoError) return this.done(E[error.code])
-    if (error instanceof WouldBlock || error instanceof InFlight) return this.#wait(error)
+  failed(error: unknown, n: number): number {
+    if (error instanceof ErrnoError) return this.done(E[error.code], n)
+    if (error instanceof WouldBlock || error instanceof InFlight) return this.#wait(error, n)
     if (this.#waited) this.#settle()
     if (error instanceof WASIProcExit) throw this.end(error)
     // The host's stack is used up by a guest that recursed too deep: that is the guest's end, as in wasm code.
@@ -116,7 +134,7 @@ export class Context {
     return this.ending
   }
 
-  #wait(reason: WouldBlock | InFlight): number {
+  #wait(reason: WouldBlock | InFlight, n: number): number {
     this.#waited = true
     if (this.#waits) {
       this.blocked = reason
@@ -130,7 +148,7 @@ export class Context {
       return AGAIN
     }
     this.pollStart = undefined
-    return this.done(E.EAGAIN)
+    return this.done(E.EAGAIN, n)
   }
 }
 

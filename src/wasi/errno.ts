@@ -66,8 +66,8 @@ export const E = {
   EUSERS: 29,
 } as const satisfies Record<Errno, number>
 
-const names = new Map<number, string>([[SUCCESS, 'OK']])
-for (const [name, number] of Object.entries(E)) if (!names.has(number)) names.set(number, name)
+const names = new Map<number, Errno>()
+for (const [name, number] of Object.entries(E)) if (!names.has(number)) names.set(number, name as Errno)
 
-/** What a trace calls an answer: `OK`, `ENOENT`, or the number. */
-export const answerName = (number: number): string => names.get(number) ?? String(number)
+/** The error that a number stands for. */
+export const errnoOf = (number: number): Errno | undefined => names.get(number)

@@ -51,7 +51,9 @@ export interface GuestOptions extends Omit<Preview1Options, 'waits'> {
   /** On jspi: resolves in a new macrotask, so that the host's other work gets its turn. */
   readonly macrotask?: () => Promise<void>
   /** Hears of every system call, a line each. */
-  readonly strace?: (line: string) => void
+  readonly strace?: ((line: string) => void) | undefined
+  /** Only of calls of these names. */
+  readonly straced?: readonly string[] | undefined
 }
 
 export async function runGuest(options: GuestOptions): Promise<GuestEnd> {
@@ -64,7 +66,9 @@ export async function runGuest(options: GuestOptions): Promise<GuestEnd> {
   let own: WasmMemory | undefined
   const memory = () =>
     new Uint8Array((own ?? (instance?.exports.memory as WasmMemory | undefined))?.buffer ?? new ArrayBuffer(0))
-  const table = options.strace ? strace(preview1.table, options.strace, { memory }) : preview1.table
+  const { strace: log, straced: calls, clock, preopens } = options
+  const now = () => clock.monotonic()
+  const table = log ? strace(preview1.table, log, { memory, now, preopens, ...(calls && { calls }) }) : preview1.table
   const imports = platform === 'jspi' ? suspending(preview1, table, options) : importsOf(table)
 
   try {

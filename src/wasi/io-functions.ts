@@ -57,7 +57,7 @@ function positionOf(offset: bigint, ranges: readonly number[]): number {
 const LAST_OFFSET = 2n ** 63n - 1n
 
 export function ioFunctions(context: Context): Table {
-  const { syscalls, memory, descriptors } = context
+  const { syscalls, memory, descriptors, counters } = context
   const { ranges } = memory
   /** The right to seek includes that to tell. */
   const mayTell = (fd: number) => descriptors.check(fd, TELL) && descriptors.check(fd, SEEK)
@@ -68,7 +68,9 @@ export function ioFunctions(context: Context): Table {
       const error = memory.iovecs(iovs >>> 0, count >>> 0) || descriptors.check(fd, READ)
       if (error !== 0) return error
       if (!memory.fits(nread, 4)) return E.EFAULT
-      memory.view.setUint32(nread, syscalls.readv(fd, memory.bytes, ranges), true)
+      const n = syscalls.readv(fd, memory.bytes, ranges)
+      counters.addRead(n)
+      memory.view.setUint32(nread, n, true)
       return SUCCESS
     }),
 
@@ -77,7 +79,9 @@ export function ioFunctions(context: Context): Table {
       const error = memory.iovecs(iovs >>> 0, count >>> 0) || descriptors.check(fd, WRITE)
       if (error !== 0) return error
       if (!memory.fits(nwritten, 4)) return E.EFAULT
-      memory.view.setUint32(nwritten, syscalls.writev(fd, memory.bytes, ranges), true)
+      const n = syscalls.writev(fd, memory.bytes, ranges)
+      counters.addWritten(n)
+      memory.view.setUint32(nwritten, n, true)
       return SUCCESS
     }),
 
@@ -89,6 +93,7 @@ export function ioFunctions(context: Context): Table {
       const from = positionOf(offset, ranges)
       if (from < 0) return E.EINVAL
       const n = syscalls.preadv(fd, memory.bytes, ranges, Math.min(from, Number.MAX_SAFE_INTEGER))
+      counters.addRead(n)
       memory.view.setUint32(nread, n, true)
       return SUCCESS
     }),
@@ -103,7 +108,9 @@ export function ioFunctions(context: Context): Table {
         const from = positionOf(offset, ranges)
         if (from < 0) return E.EINVAL
         if (from === Number.POSITIVE_INFINITY) return E.EFBIG
-        memory.view.setUint32(nwritten, syscalls.pwritev(fd, memory.bytes, ranges, from), true)
+        const n = syscalls.pwritev(fd, memory.bytes, ranges, from)
+        counters.addWritten(n)
+        memory.view.setUint32(nwritten, n, true)
         return SUCCESS
       },
     ),

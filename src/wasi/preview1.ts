@@ -6,6 +6,7 @@
  * so that an import that must wait can be made again from its start.
  */
 import { WASI } from '@bjorn3/browser_wasi_shim'
+import { Counters } from '../abi/counters.ts'
 import type { Clock, Entropy } from '../abi/platform.ts'
 import type { Syscalls } from '../abi/syscalls.ts'
 import { Context, type KillSwitch } from './context.ts'
@@ -32,6 +33,10 @@ export interface Preview1Options {
   /** Sleeps until a time of the monotonic clock (nanoseconds); for guests that do not wait otherwise. */
   readonly sleep?: (until: bigint) => void
   readonly kill?: KillSwitch
+  /** Where its calls and bytes are counted. */
+  readonly counters?: Counters
+  /** False: the time that calls take is not taken here. */
+  readonly timed?: boolean
   readonly onFault?: (error: unknown) => void
 }
 
@@ -43,10 +48,15 @@ export class Preview1 extends WASI {
 
   constructor(options: Preview1Options) {
     super([...options.args], [...options.env], [], { debug: false })
-    const { syscalls, clock, entropy, waits = false, sleep, kill, onFault } = options
+    const { syscalls, clock, entropy, waits = false, sleep, kill, onFault, timed = true } = options
+    const { counters = new Counters() } = options
     const memory = new GuestMemory(() => this.#memory ?? (this.inst?.exports.memory as WasmMemory | undefined))
     const descriptors = new Descriptors(syscalls, options.preopens)
-    const context = new Context({ syscalls, clock, entropy, waits, sleep, kill, onFault }, memory, descriptors)
+    const context = new Context(
+      { syscalls, clock, entropy, waits, sleep, kill, onFault, counters, timed },
+      memory,
+      descriptors,
+    )
     this.#context = context
     this.table = guarded(context, {
       ...systemFunctions(context, this.args, this.env),
@@ -79,6 +89,18 @@ export class Preview1 extends WASI {
     this.#context.blocked = undefined
     return blocked
   }
+}
+
+/** The names of preview1's functions, in the order of the numbers under which their calls are counted. */
+export function functionNames(): string[] {
+  const never = (): never => {
+    throw new Error('nobody is there to call')
+  }
+  const clock = { realtime: never, monotonic: () => 0n, coarse: never }
+  return Object.keys(
+    new Preview1({ ...{ args: [], env: [], preopens: [], clock }, syscalls: {} as Syscalls, entropy: { fill: never } })
+      .table,
+  )
 }
 
 /** A table as the functions of an import object. */

@@ -7,6 +7,7 @@ import { type Waiting, woken } from '../kernel/attempts.ts'
 import type { GuestEnd, GuestProcess, GuestRunner } from '../kernel/process.ts'
 import { InFlight } from '../vfs/waiting.ts'
 import { runGuest } from './guest.ts'
+import { functionNames } from './preview1.ts'
 import { compileProgram, type Program } from './program.ts'
 
 export interface RunnerOptions extends Waiting {
@@ -24,9 +25,10 @@ export interface RunnerOptions extends Waiting {
 export function createRunner(options: RunnerOptions): GuestRunner {
   const { platform, clock, entropy, sleep, macrotask, onFault } = options
   return {
+    functions: functionNames(),
     compile: compileProgram,
 
-    async run(program, { task, args, env, preopens, kill, killed }: GuestProcess): Promise<GuestEnd> {
+    async run(program, { task, args, env, preopens, kill, killed, counters, trace }: GuestProcess): Promise<GuestEnd> {
       // The caller learns of the process before it runs: on platform inline the whole program is one synchronous call.
       await macrotask()
       return runGuest({
@@ -41,6 +43,9 @@ export function createRunner(options: RunnerOptions): GuestRunner {
         sleep,
         macrotask,
         kill,
+        counters,
+        strace: trace && ((line) => trace.line(line)),
+        straced: trace?.calls,
         wait: (blocked) =>
           blocked instanceof InFlight
             ? blocked.reply.then(

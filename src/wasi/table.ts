@@ -45,11 +45,12 @@ export const nameOf = (param: Parameter): string => param.replace(/:.*/, '')
  */
 export function guarded(context: Context, table: Table): Table {
   return Object.fromEntries(
-    Object.entries(table).map(([name, entry]) => [name, { ...entry, call: guard(context, entry.call) }]),
+    Object.entries(table).map(([name, entry], i) => [name, { ...entry, call: guard(context, entry.call, i) }]),
   )
 }
 
-function guard(c: Context, call: Call): Call {
+/** `n`: the function's number, under which its calls are counted. */
+function guard(c: Context, call: Call, n: number): Call {
   type A = never
   const f = call as unknown as (...args: A[]) => number
   switch (f.length) {
@@ -58,9 +59,9 @@ function guard(c: Context, call: Call): Call {
         for (;;) {
           c.enter()
           try {
-            return c.done((f as () => number)())
+            return c.done((f as () => number)(), n)
           } catch (error) {
-            const answer = c.failed(error)
+            const answer = c.failed(error, n)
             if (answer !== AGAIN) return answer
           }
         }
@@ -70,9 +71,9 @@ function guard(c: Context, call: Call): Call {
         for (;;) {
           c.enter()
           try {
-            return c.done(f(a1))
+            return c.done(f(a1), n)
           } catch (error) {
-            const answer = c.failed(error)
+            const answer = c.failed(error, n)
             if (answer !== AGAIN) return answer
           }
         }
@@ -82,9 +83,9 @@ function guard(c: Context, call: Call): Call {
         for (;;) {
           c.enter()
           try {
-            return c.done(f(a1, a2))
+            return c.done(f(a1, a2), n)
           } catch (error) {
-            const answer = c.failed(error)
+            const answer = c.failed(error, n)
             if (answer !== AGAIN) return answer
           }
         }
@@ -94,9 +95,9 @@ function guard(c: Context, call: Call): Call {
         for (;;) {
           c.enter()
           try {
-            return c.done(f(a1, a2, a3))
+            return c.done(f(a1, a2, a3), n)
           } catch (error) {
-            const answer = c.failed(error)
+            const answer = c.failed(error, n)
             if (answer !== AGAIN) return answer
           }
         }
@@ -106,9 +107,9 @@ function guard(c: Context, call: Call): Call {
         for (;;) {
           c.enter()
           try {
-            return c.done(f(a1, a2, a3, a4))
+            return c.done(f(a1, a2, a3, a4), n)
           } catch (error) {
-            const answer = c.failed(error)
+            const answer = c.failed(error, n)
             if (answer !== AGAIN) return answer
           }
         }
@@ -118,9 +119,9 @@ function guard(c: Context, call: Call): Call {
         for (;;) {
           c.enter()
           try {
-            return c.done(f(a1, a2, a3, a4, a5))
+            return c.done(f(a1, a2, a3, a4, a5), n)
           } catch (error) {
-            const answer = c.failed(error)
+            const answer = c.failed(error, n)
             if (answer !== AGAIN) return answer
           }
         }
@@ -130,9 +131,9 @@ function guard(c: Context, call: Call): Call {
         for (;;) {
           c.enter()
           try {
-            return c.done(f(a1, a2, a3, a4, a5, a6))
+            return c.done(f(a1, a2, a3, a4, a5, a6), n)
           } catch (error) {
-            const answer = c.failed(error)
+            const answer = c.failed(error, n)
             if (answer !== AGAIN) return answer
           }
         }
@@ -142,9 +143,9 @@ function guard(c: Context, call: Call): Call {
         for (;;) {
           c.enter()
           try {
-            return c.done(f(a1, a2, a3, a4, a5, a6, a7))
+            return c.done(f(a1, a2, a3, a4, a5, a6, a7), n)
           } catch (error) {
-            const answer = c.failed(error)
+            const answer = c.failed(error, n)
             if (answer !== AGAIN) return answer
           }
         }
@@ -154,9 +155,9 @@ function guard(c: Context, call: Call): Call {
         for (;;) {
           c.enter()
           try {
-            return c.done(f(a1, a2, a3, a4, a5, a6, a7, a8, a9))
+            return c.done(f(a1, a2, a3, a4, a5, a6, a7, a8, a9), n)
           } catch (error) {
-            const answer = c.failed(error)
+            const answer = c.failed(error, n)
             if (answer !== AGAIN) return answer
           }
         }
