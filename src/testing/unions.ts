@@ -277,7 +277,11 @@ export function comparable(ours: UnionOutcome, linux: UnionOutcome): UnionOutcom
   const upper = ours.upper
     .filter((line) => !(isBelow(line) && line.endsWith(': whiteout')))
     .map((line) => (isBelow(line) ? line.replace(/ opaque$| x\d+$/, '') : line))
-  return { ...ours, upper }
+  // A file with several names that was copied with its directory has a number of its own now.
+  const inos = Object.fromEntries(
+    Object.entries(ours.inos).map(([path, fate]) => [path, isBelow(path) ? linux.inos[path]! : fate]),
+  )
+  return { ...ours, upper, inos }
 }
 
 /** Linux without what it copied up or marked for an operation that then failed, and ours did not: nobody can see it. */

@@ -2,8 +2,8 @@
  * From a tree as it was handed in to inodes, in one pass over the entries. A tree comes from a page, so everything in it
  * is checked here, once; the first fault refuses the whole tree.
  *
- * Inode numbers follow the order of entries: 1 is the root, the nth entry (from 0) is n + 2, and directories that no entry
- * names come after all of them. So equal trees have equal numbers.
+ * Inode numbers derive from paths, so that a file keeps its number over a reload, whatever else comes to the tree or goes: 1 is
+ * the root, any other's is below 2^40. Of two paths that come to one number, which is rare, the later entry gets the next.
  */
 
 import { ErrnoError } from '../../abi/errno.ts'
@@ -13,7 +13,6 @@ import { utf8Length } from '../../abi/utf8.ts'
 import { TreeDirectory, TreeFile, type TreeFilesystem, TreeSymlink } from './inodes.ts'
 
 const ROOT_INO = 1
-const FIRST_INO = 2
 
 /** The largest uid or gid; one more stands for "leave it" in chown(2). */
 const ID_MAX = 2 ** 32 - 2
@@ -42,7 +41,7 @@ class Builder {
   #parent: TreeDirectory
   /** The entry that is placed now. */
   #index = 0
-  #implied = 0
+  readonly #inos = new Set<number>([0, ROOT_INO])
   #files = 1
   #blocks = 0
 
@@ -85,15 +84,15 @@ class Builder {
     const slash = path.lastIndexOf('/')
     const name = path.slice(slash + 1)
     const parent = this.#directory(slash < 0 ? '' : path.slice(0, slash))
-    const ino = this.#index + FIRST_INO
     const there = parent.child(name)
     if (there?.kind === 'directory' && entry.kind === 'directory' && !there.named) {
-      there.become(ino, entry)
+      there.become(there.ino, entry)
       return
     }
     if (there) this.#refuse('the name is there already')
     this.#checkName(name)
     this.#files++
+    const ino = this.#inoOf(path)
     const place = parent.placeOf(name)
     if (entry.kind === 'directory') {
       const directory = new TreeDirectory(place)
@@ -127,11 +126,18 @@ class Builder {
     if (there) this.#refuse(`'${path}' is a ${there.kind}, so nothing can be below it`)
     this.#checkName(name)
     const directory = new TreeDirectory(parent.placeOf(name))
-    directory.imply(this.#entries.length + FIRST_INO + this.#implied++)
+    directory.imply(this.#inoOf(path))
     this.#files++
     parent.add(directory)
     this.#directories.set(path, directory)
     return directory
+  }
+
+  #inoOf(path: string): number {
+    let ino = hashOf(path)
+    while (this.#inos.has(ino)) ino++
+    this.#inos.add(ino)
+    return ino
   }
 
   #checkName(name: string): void {
@@ -146,6 +152,18 @@ class Builder {
     const path = this.#entries[this.#index]?.path
     throw new ErrnoError('EINVAL', typeof path === 'string' ? path : undefined, `tree entry ${this.#index}: ${rule}`)
   }
+}
+
+/** FNV-1a over UTF-16 units, twice: 39 bits. */
+function hashOf(path: string): number {
+  let low = 0x811c9dc5
+  let high = 0x9e3779b9
+  for (let i = 0; i < path.length; i++) {
+    const unit = path.charCodeAt(i)
+    low = Math.imul(low ^ unit, 0x01000193)
+    high = Math.imul(high ^ unit, 0x85ebca6b)
+  }
+  return (low >>> 0) + (high >>> 25) * 2 ** 32
 }
 
 /** The rule that an entry by itself breaks, if any. Everything is looked at: a page need not be typed. */

@@ -99,8 +99,9 @@ describe('a tree', () => {
     expect(fs.usage()).toEqual({ type: 0x01021997, blockSize: 4096, blocks: 1, blocksFree: 0, files: 7, filesFree: 0 })
   })
 
-  test('numbers its inodes by the order of entries, directories that no entry names behind them', () => {
-    const numbers = (fs: Filesystem) => ['', 'a/b/f', 'a/g', 'a', 'a/b', 'c'].map((path) => find(fs, path)?.ino)
+  test('numbers its inodes by their paths: other entries, and the order of entries, change no number', () => {
+    const paths = ['', 'a/b/f', 'a/g', 'a', 'a/b', 'c']
+    const numbers = (fs: Filesystem) => paths.map((path) => find(fs, path)?.ino)
     const entries: TreeEntry[] = [
       file('a/b/f'),
       file('a/g'),
@@ -108,9 +109,18 @@ describe('a tree', () => {
       { path: '', kind: 'directory', mode: 0o711 },
       file('c'),
     ]
-    expect(numbers(gofer(entries))).toEqual([1, 2, 3, 4, 8, 6])
-    expect(numbers(gofer(entries))).toEqual(numbers(gofer(entries)))
+    const first = numbers(gofer(entries))
+    expect(first[0]).toBe(1)
+    expect(new Set(first).size).toBe(paths.length)
+    for (const ino of first) expect(ino).toBeLessThan(2 ** 40)
     expect(gofer(entries).root.mode).toBe(0o040711)
+    expect(numbers(gofer(entries.toReversed()))).toEqual(first)
+    expect(numbers(gofer([file('0'), ...entries, file('a/b/z')]))).toEqual(first)
+  })
+
+  test('gives no number twice, in a tree of 20,000 files whose names are alike', () => {
+    const fs = gofer(Array.from({ length: 20_000 }, (_, i) => file(`f${i}`)))
+    expect(new Set(list(fs.root).map(({ ino }) => ino)).size).toBe(20_000)
   })
 
   test('may be a single file, to be bound over a file', () => {

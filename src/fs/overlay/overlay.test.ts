@@ -1,10 +1,16 @@
 import { describe, expect, test } from 'vitest'
+import { encodeUtf8 } from '../../abi/utf8.ts'
 import { overlayOf, testVfs, tmpfsOf } from '../../testing/overlays.ts'
 import { dir, find, linkTo, opaqueDir, picture, Shell, type Tree, whiteout } from '../../testing/trees.ts'
 import type { DirectoryInode, Filesystem, Inode } from '../../vfs/inode.ts'
 import { Attempt, type WouldBlock } from '../../vfs/waiting.ts'
+import { ContentReaders } from '../gofer/content.ts'
+import { goferType } from '../gofer/gofer.ts'
 import { type OverlayLayers, overlayType } from './overlay.ts'
 
+const nothing = (): never => {
+  throw new Error('nothing is to be read from outside')
+}
 const request = { source: 'none', data: '', uid: 0, gid: 0, dev: 77, clock: testVfs().clock }
 
 describe('making an overlay', () => {
@@ -426,5 +432,23 @@ describe('device and inode numbers', () => {
     expect(numbers.every(Number.isSafeInteger)).toBe(true)
     shell.chmod('a', 0o600)
     expect(['a', 'b'].map((path) => shell.stat(path).ino)).toEqual(numbers)
+    // The order in which they are seen has no part in it.
+    const again = new Shell(vfs, vfs.newFilesystem({ type: 'overlay', internal }))
+    expect(again.stat('b').ino).toBe(numbers[1])
+    expect(again.stat('a').ino).toBe(numbers[0])
+  })
+
+  test('B096 B097 numbers of files of a tree that is handed in again are the same, whatever was added or is looked up first', () => {
+    const numbersIn = (paths: readonly string[], order: readonly string[]) => {
+      const { vfs, upper } = overlayOf({ lowers: [{}] })
+      vfs.types.register(goferType(new ContentReaders({ read: nothing }, { fetch: nothing })))
+      const entries = paths.map((path) => ({ path, kind: 'file' as const, content: encodeUtf8(path) }))
+      const tree = vfs.newFilesystem({ type: 'gofer', internal: { entries } })
+      const internal = { upper, lowers: [tree.filesystem.root] }
+      const shell = new Shell(vfs, vfs.newFilesystem({ type: 'overlay', internal }))
+      return Object.fromEntries(order.map((path) => [path, shell.stat(path).ino]).sort())
+    }
+    const first = numbersIn(['a', 'd/b', 'd/c'], ['a', 'd', 'd/b', 'd/c'])
+    expect(numbersIn(['d/c', 'd/0', 'd/b', 'a'], ['d/c', 'd/b', 'd', 'a'])).toEqual(first)
   })
 })

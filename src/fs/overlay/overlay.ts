@@ -6,7 +6,7 @@
  * the caller against the overlay's own modes. While it is mounted nothing else may change the layers.
  *
  * Invariants: `dev` is one for all files. A file's number derives from the layer that has it, counted from the bottom, and
- * its number there; a copied-up file keeps it, unless it had several names in the lower layer, which part then. No two
+ * its number there, and from nothing else: it is the same after a reload if the layers give the same. A copied-up file keeps it, unless it had several names in the lower layer, which part then. No two
  * files that are there share a number but those names.
  */
 
@@ -35,7 +35,7 @@ export interface OverlayLayers {
 const OVERLAYFS_SUPER_MAGIC = 0x794c7630
 /** Linux: OVL_MAX_STACK. */
 const MAX_LOWERS = 500
-/** Numbers of a layer that fit are put behind the layer's; others get one of their own, in the order of being seen. */
+/** Numbers of a layer that fit are put behind the layer's; others are mixed with it to one behind all of those. */
 const NUMBERS_PER_LAYER = 2 ** 40
 const FIRST_FAR_NUMBER = 2 ** 52
 
@@ -61,7 +61,6 @@ export class OverlayFilesystem implements Filesystem {
   readonly #upperNameMax: number
   readonly #top: Inode
   readonly #release: (() => void) | undefined
-  readonly #farNumbers = new Map<string, number>()
   #asides = 0
 
   /** Errors: EINVAL for too few or too many layers, a whiteout as root, or an overlay as the upper. */
@@ -118,12 +117,9 @@ export class OverlayFilesystem implements Filesystem {
   /** The number of an inode of a layer, which are counted from the bottom; 0 is the upper. */
   ofLower(layer: number, ino: number): number {
     if (ino < NUMBERS_PER_LAYER) return layer * NUMBERS_PER_LAYER + ino
-    const key = `${layer}:${ino}`
-    const known = this.#farNumbers.get(key)
-    if (known !== undefined) return known
-    const number = FIRST_FAR_NUMBER + this.#farNumbers.size
-    this.#farNumbers.set(key, number)
-    return number
+    const low = mix(ino ^ Math.imul(layer, 0x9e3779b1))
+    const high = mix(Math.floor(ino / 2 ** 32) ^ low)
+    return FIRST_FAR_NUMBER + low + (high >>> 12) * 2 ** 32
   }
 
   /** Errors: ENAMETOOLONG for a name that only a lower layer can have. */
@@ -146,6 +142,13 @@ export class OverlayFilesystem implements Filesystem {
     const place = { filesystem: this, parent: undefined, name: '', ino: 0, upper: undefined, real }
     return new OverlayDirectory(place, lowers)
   }
+}
+
+/** Spreads 32 bits (the end of MurmurHash3). */
+function mix(bits: number): number {
+  let mixed = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b)
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
+  return (mixed ^ (mixed >>> 16)) >>> 0
 }
 
 /** The lower roots that merge with the topmost root. */
