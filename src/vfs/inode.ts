@@ -165,7 +165,7 @@ export interface FileInode extends InodeAttributes {
   /** What a description reads and writes instead of the inode, where each has a content of its own (generated-file.ts). */
   content?(): FileContent
   /** Becomes the content of an immutable source without copying it. Only for a file that is empty. */
-  adopt?(source: PageSource): void
+  adopt?: ((source: PageSource) => void) | undefined
   /** The whole content as an immutable source, where the type has one: an overlay refers to it instead of copying. */
   immutableSource?(attempt: Attempt): PageSource | undefined
 }

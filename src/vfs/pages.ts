@@ -4,8 +4,10 @@
  * A page is memory, or comes from the file's base (a lower layer's file that was copied up, read in place until it is
  * written to), or is a hole and reads as zeros. Space is counted in blocks of 4 KiB, as Linux's tmpfs counts its pages.
  *
+ * Where there is a store, a page that has not changed since a commit is `kept`, and its bytes may be let go until they are wanted.
+ *
  * Invariants: a page's bytes count up to its `end`, which is not beyond the file's size; behind it the page reads as zeros,
- * whatever its memory holds. A block's bit in `present` is set if and only if the
+ * whatever its memory holds. Only a page that is kept may have no room for what counts. A block's bit in `present` is set if and only if the
  * block is charged. A page under the base's size that is not in memory reads from the base.
  */
 
@@ -25,6 +27,31 @@ export interface BlockQuota {
   /** Takes all of it, or nothing and says false. */
   take(blocks: number): boolean
   give(blocks: number): void
+  /** Who keeps the pages of this data elsewhere; left out where they are in memory only. */
+  readonly keeper?: PageKeeper | undefined
+}
+
+/** The place of a page's bytes outside of memory. */
+export interface KeptPage {
+  /** Since it was last asked whether the page is in use. */
+  used: boolean
+}
+
+/** Of one file's data: it commits its pages, and brings them back. */
+export interface PageKeeper {
+  /** A page was made, or is about to change, or is no more; what was kept of it holds no longer. */
+  changed(index: number, kept: KeptPage | undefined): void
+  /** The bytes of a page that are kept, in an array that belongs to the caller. Errors: EIO. */
+  load(kept: KeptPage): Uint8Array
+}
+
+/** A page as its keeper sees it. */
+export interface PageView {
+  readonly bytes: Uint8Array
+  readonly start: number
+  readonly end: number
+  readonly present: number
+  readonly kept: KeptPage | undefined
 }
 
 class Page {
@@ -36,11 +63,34 @@ class Page {
   /** How many of them count. */
   end: number
   present: number
+  /** Set while the store has the same bytes. */
+  kept: KeptPage | undefined
   constructor(bytes: Uint8Array, present: number) {
     this.bytes = bytes
     this.room = bytes.length
     this.end = bytes.length
     this.present = present
+    this.kept = undefined
+  }
+
+  /** Whether its bytes were let go. */
+  get isAway(): boolean {
+    return this.end > this.room
+  }
+
+  /** Its bytes are in memory again. */
+  comeBack(bytes: Uint8Array): void {
+    this.bytes = bytes
+    this.start = 0
+    this.room = bytes.length
+  }
+
+  /** Lets its bytes go, which are kept. */
+  goAway(pool: PagePool): void {
+    this.release(pool)
+    this.bytes = NO_BYTES
+    this.start = 0
+    this.room = 0
   }
 
   /**
@@ -158,7 +208,10 @@ export class PagedData {
       const page = index === 0 ? this.#first : this.#others?.get(index)
       if (page !== undefined) {
         const held = Math.min(count, page.end - from)
-        if (held > 0) page.read(memory, at + done, from, held)
+        if (held > 0) {
+          if (page.kept !== undefined) this.#use(page)
+          page.read(memory, at + done, from, held)
+        }
         if (held < count) memory.fill(0, at + done + Math.max(held, 0), at + done + count)
       } else {
         // Of the base as much as there is in one go: what it has to wait for it asks for at once.
@@ -185,6 +238,7 @@ export class PagedData {
   write(memory: Uint8Array, at: number, length: number, offset: number, attempt: Attempt): number {
     if (offset + length > Number.MAX_SAFE_INTEGER) throw new ErrnoError('EFBIG')
     const loaded = this.#load(offset, offset + length, true, attempt)
+    if (this.#quota.keeper !== undefined) this.#useEdges(offset, offset + length)
     let done = 0
     while (done < length) {
       const position = offset + done
@@ -203,6 +257,7 @@ export class PagedData {
         }
         count = Math.min(count, granted - from)
       }
+      if (page.kept !== undefined) this.#changing(index, page, from, from + count)
       page.reserve(from + count, index === 0, this.#quota.pool)
       page.write(memory, at + done, from, count)
       done += count
@@ -282,7 +337,39 @@ export class PagedData {
       this.#others.set(index, page)
     }
     if (this.#base) this.#returned(index)
+    this.#quota.keeper?.changed(index, undefined)
     return page
+  }
+
+  #pageAt(index: number): Page | undefined {
+    return index === 0 ? this.#first : this.#others?.get(index)
+  }
+
+  /** A page that is kept is read: its bytes must be there. Errors: EIO. */
+  #use(page: Page): void {
+    page.kept!.used = true
+    if (page.isAway) page.comeBack(this.#quota.keeper!.load(page.kept!))
+  }
+
+  /** The pages that [start, end) touches in part, and which therefore keep something, are there from now on. Errors: EIO. */
+  #useEdges(start: number, end: number): void {
+    const first = Math.floor(start / PAGE_SIZE)
+    const last = Math.floor(Math.max(start, end - 1) / PAGE_SIZE)
+    for (const index of first === last ? [first] : [first, last]) {
+      const page = this.#pageAt(index)
+      const whole = start <= index * PAGE_SIZE && index * PAGE_SIZE + (page?.end ?? 0) <= end
+      if (page?.isAway && !whole) this.#use(page)
+    }
+  }
+
+  /** A page that is kept is about to change in [from, to). Errors: EIO. */
+  #changing(index: number, page: Page, from: number, to: number): void {
+    if (page.isAway) {
+      if (from === 0 && to >= page.end) page.end = 0
+      else this.#use(page)
+    }
+    this.#quota.keeper?.changed(index, page.kept)
+    page.kept = undefined
   }
 
   /** A page that was just brought is not needed: as if it had not been. */
@@ -291,6 +378,7 @@ export class PagedData {
     else this.#others?.delete(index)
     this.#give(countBits(page.present))
     this.#borrowed += countBits(blockBits(0, this.#heldIn(index)))
+    this.#quota.keeper?.changed(index, page.kept)
     page.release(this.#quota.pool)
   }
 
@@ -326,6 +414,7 @@ export class PagedData {
   truncate(size: number): void {
     if (size > Number.MAX_SAFE_INTEGER) throw new ErrnoError('EFBIG')
     if (size <= this.size) {
+      if (this.#quota.keeper !== undefined) this.#useEdges(size, this.#reach)
       this.#cutBase(size)
       this.#free(size, this.#reach)
       this.#reach = Math.min(this.#reach, Math.ceil(size / PAGE_SIZE) * PAGE_SIZE)
@@ -337,6 +426,7 @@ export class PagedData {
   punch(start: number, end: number, attempt: Attempt): void {
     const stop = Math.min(end, Math.max(this.size, this.#reach))
     if (start >= stop) return
+    if (this.#quota.keeper !== undefined) this.#useEdges(start, stop)
     if (stop >= this.#baseSize) this.#cutBase(start)
     else this.#punchBase(start, stop, attempt)
     this.#free(start, end)
@@ -378,6 +468,7 @@ export class PagedData {
     const from = Math.max(0, start - base)
     const to = Math.min(PAGE_SIZE, end - base)
     const whole = wholeBlockBits(from, to) & page.present
+    if (page.kept !== undefined) this.#changing(index, page, from, to)
     this.#give(countBits(whole))
     page.present &= ~whole
     // Where the base would show through an absent page, an empty page in memory stays as the hole.
@@ -405,9 +496,12 @@ export class PagedData {
     if (!this.#quota.take(missing)) throw new ErrnoError('ENOSPC')
     this.#quota.give(missing)
     const loaded = this.#load(start, end, false, attempt)
+    if (this.#quota.keeper !== undefined)
+      for (let index = first; index <= last; index++) if (this.#pageAt(index)?.isAway) this.#use(this.#pageAt(index)!)
     for (let index = first; index <= last; index++) {
       const page = (index === 0 ? this.#first : this.#others?.get(index)) ?? this.#bring(index, loaded)
       if (!page) throw new ErrnoError('ENOSPC')
+      if (page.kept !== undefined) this.#changing(index, page, 0, 0)
       const bits = bitsOfPage(index, start, end) & ~page.present
       this.#take(countBits(bits))
       page.present |= bits
@@ -451,8 +545,51 @@ export class PagedData {
     return Math.min(this.size, next * PAGE_SIZE)
   }
 
+  /** For the keeper: the page, or undefined for a hole. */
+  page(index: number): PageView | undefined {
+    return this.#pageAt(index)
+  }
+
+  get pageCount(): number {
+    return (this.#first ? 1 : 0) + (this.#others?.size ?? 0)
+  }
+
+  /** For the keeper: the indices of all pages there are. */
+  *pages(): Generator<number> {
+    if (this.#first) yield 0
+    if (this.#others) yield* this.#others.keys()
+  }
+
+  /** For the keeper: the page's bytes are kept there now; or nowhere any more. */
+  keep(index: number, kept: KeptPage | undefined): void {
+    const page = this.#pageAt(index)
+    if (page) page.kept = kept
+  }
+
+  /** For the keeper: the bytes of a page that is kept are let go. */
+  letGo(index: number): void {
+    const page = this.#pageAt(index)
+    if (page?.kept && !page.isAway) page.goAway(this.#quota.pool)
+  }
+
+  /** For the keeper: a page as it was stored, without its bytes, and charged even if that is more than there may be. */
+  restore(index: number, present: number, end: number, kept: KeptPage): void {
+    const page = new Page(NO_BYTES, present)
+    page.end = end
+    page.kept = kept
+    this.#reach = Math.max(this.#reach, (index + 1) * PAGE_SIZE)
+    if (index === 0) this.#first = page
+    else {
+      this.#others ??= new Map()
+      this.#others.set(index, page)
+    }
+    this.#give(-countBits(present))
+  }
+
   /** Gives everything back; the data is gone. */
   clear(): void {
+    const { keeper } = this.#quota
+    if (keeper) for (const index of this.pages()) keeper.changed(index, this.#pageAt(index)!.kept)
     this.#give(this.#blocks)
     this.#first?.release(this.#quota.pool)
     if (this.#others) for (const page of this.#others.values()) page.release(this.#quota.pool)

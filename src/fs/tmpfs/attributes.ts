@@ -21,9 +21,12 @@ function costOf(name: string, value: Uint8Array | undefined): number {
 export class TmpfsAttributes implements ExtendedAttributes {
   readonly #filesystem: Tmpfs
   readonly #values = new Map<string, Uint8Array>()
+  readonly #changed: () => void
 
-  constructor(filesystem: Tmpfs) {
+  /** `changed` hears of every change. */
+  constructor(filesystem: Tmpfs, changed: () => void) {
     this.#filesystem = filesystem
+    this.#changed = changed
   }
 
   get(name: string): Uint8Array | undefined {
@@ -35,10 +38,12 @@ export class TmpfsAttributes implements ExtendedAttributes {
     const more = costOf(name, value) - costOf(name, this.#values.get(name))
     if (!this.#filesystem.takeAttributeBytes(more)) throw new ErrnoError('ENOSPC')
     this.#values.set(name, value)
+    this.#changed()
   }
 
   delete(name: string): boolean {
     this.#filesystem.takeAttributeBytes(-costOf(name, this.#values.get(name)))
+    this.#changed()
     return this.#values.delete(name)
   }
 

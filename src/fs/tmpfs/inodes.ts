@@ -42,7 +42,8 @@ abstract class TmpfsInode {
   atime: bigint
   mtime: bigint
   ctime: bigint
-  readonly btime: bigint
+  /** Does not change, but for an inode that is made again as it was. */
+  btime: bigint
   #xattrs: TmpfsAttributes | undefined
 
   constructor(filesystem: Tmpfs, what: NewInode) {
@@ -79,11 +80,17 @@ abstract class TmpfsInode {
 
   /** Keeps its own from the first attribute on. */
   keepXattrs(): TmpfsAttributes {
-    this.#xattrs ??= new TmpfsAttributes(this.filesystem)
+    this.#xattrs ??= new TmpfsAttributes(this.filesystem, () => this.changed())
     return this.#xattrs
   }
 
+  /** Tells who keeps the files that it is not what it was. */
+  changed(): void {
+    this.filesystem.journal?.changed(this as unknown as TmpfsNode)
+  }
+
   setAttributes(changes: AttributeChanges): void {
+    this.changed()
     if (changes.mode !== undefined) this.mode = (this.mode & S_IFMT) | changes.mode
     if (changes.uid !== undefined) this.uid = changes.uid
     if (changes.gid !== undefined) this.gid = changes.gid
@@ -93,6 +100,7 @@ abstract class TmpfsInode {
   }
 
   touch(which: number, now: bigint): void {
+    this.changed()
     if (which & ATIME) this.atime = now
     if (which & MTIME) this.mtime = now
     if (which & CTIME) this.ctime = now
@@ -107,9 +115,15 @@ abstract class TmpfsInode {
     this.dropIfUnused()
   }
 
+  /** One name more, or for a directory another one in it. */
+  linked(count = 1): void {
+    this.nlink += count
+    this.changed()
+  }
+
   /** A name went, or with `count` 2 a directory with its `.`. */
   unlinked(count = 1): void {
-    this.nlink -= count
+    this.linked(-count)
     this.dropIfUnused()
   }
 
@@ -141,7 +155,7 @@ class FirstAttribute implements ExtendedAttributes {
   }
 }
 
-interface Entry extends ListedEntry {
+export interface Entry extends ListedEntry {
   /** Undefined once the name was removed; the entry stays in the order, with its cookie, until the next clean-up. */
   inode: TmpfsNode | undefined
 }
@@ -181,7 +195,7 @@ export class TmpfsDirectory extends TmpfsInode implements DirectoryInode {
   create(name: string, what: NewInode): Inode {
     const inode = this.#make(what)
     this.#add(name, inode)
-    if (inode.kind === 'directory') this.nlink++
+    if (inode.kind === 'directory') this.linked()
     return inode
   }
 
@@ -193,7 +207,7 @@ export class TmpfsDirectory extends TmpfsInode implements DirectoryInode {
 
   link(name: string, inode: Inode): void {
     const node = inode as TmpfsNode
-    node.nlink++
+    node.linked()
     this.#add(name, node)
   }
 
@@ -201,7 +215,7 @@ export class TmpfsDirectory extends TmpfsInode implements DirectoryInode {
     const node = inode as TmpfsNode
     this.#remove(name)
     if (node.kind === 'directory') {
-      this.nlink--
+      this.linked(-1)
       node.unlinked(2)
     } else node.unlinked()
   }
@@ -213,8 +227,8 @@ export class TmpfsDirectory extends TmpfsInode implements DirectoryInode {
     this.#remove(name)
     target.#add(newName, node)
     if (node.kind === 'directory' && target !== this) {
-      this.nlink--
-      target.nlink++
+      this.linked(-1)
+      target.linked()
     }
   }
 
@@ -225,8 +239,8 @@ export class TmpfsDirectory extends TmpfsInode implements DirectoryInode {
     this.#add(name, other as TmpfsNode)
     target.#add(newName, inode as TmpfsNode)
     const moved = Number(inode.kind === 'directory') - Number(other.kind === 'directory')
-    this.nlink -= moved
-    target.nlink += moved
+    this.linked(-moved)
+    target.linked(moved)
   }
 
   #make(what: NewInode): TmpfsNode {
@@ -237,6 +251,22 @@ export class TmpfsDirectory extends TmpfsInode implements DirectoryInode {
     const entry: Entry = { name, ino: inode.ino, kind: inode.kind, cookie: this.#nextCookie++, inode }
     this.#entries.add(name, entry)
     this.#order.push(entry)
+    this.filesystem.journal?.entered(this, entry, inode)
+  }
+
+  get nextCookie(): number {
+    return this.#nextCookie
+  }
+
+  entryOf(name: string): ListedEntry | undefined {
+    return this.#entries.get(name)
+  }
+
+  /** Entries as they were stored, in the order of their cookies. */
+  restore(entries: readonly Entry[], nextCookie: number): void {
+    this.#order = [...entries]
+    for (const entry of entries) this.#entries.add(entry.name, entry)
+    this.#nextCookie = nextCookie
   }
 
   #remove(name: string): void {
@@ -244,6 +274,7 @@ export class TmpfsDirectory extends TmpfsInode implements DirectoryInode {
     if (!entry) return
     this.#entries.delete(name)
     entry.inode = undefined
+    this.filesystem.journal?.left(this, entry)
     if (this.#order.length > 32 && this.#order.length > 2 * this.#entries.size) {
       this.#order = this.#order.filter((each) => each.inode)
     }
@@ -273,8 +304,18 @@ export class TmpfsFile extends TmpfsInode implements FileInode {
   }
 
   #content(): PagedData {
-    this.#data ??= new PagedData(this.filesystem)
+    this.#data ??= new PagedData(this.filesystem.journal?.quotaFor(this) ?? this.filesystem)
     return this.#data
+  }
+
+  /** Its bytes; undefined while it has none. */
+  get data(): PagedData | undefined {
+    return this.#data
+  }
+
+  /** Its data, to be restored. */
+  makeData(): PagedData {
+    return this.#content()
   }
 
   override get size(): number {
@@ -294,16 +335,19 @@ export class TmpfsFile extends TmpfsInode implements FileInode {
   }
 
   write(memory: Uint8Array, at: number, length: number, offset: number, attempt: Attempt): number {
+    this.filesystem.journal?.writing(this, length, attempt)
     return this.#content().write(memory, at, length, offset, attempt)
   }
 
   truncate(size: number): void {
+    this.changed()
     if (this.#data !== undefined || size > 0) this.#content().truncate(size)
   }
 
   allocate(mode: number, offset: number, length: number, attempt: Attempt): void {
     const end = offset + length
     if (end > Number.MAX_SAFE_INTEGER) throw new ErrnoError('EFBIG')
+    this.changed()
     const data = this.#content()
     if (mode === (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) data.punch(offset, end, attempt)
     else if (mode === 0 || mode === FALLOC_FL_KEEP_SIZE) {
@@ -320,13 +364,18 @@ export class TmpfsFile extends TmpfsInode implements FileInode {
     return this.#data?.nextHole(offset)
   }
 
-  adopt(source: PageSource): void {
-    this.#content().adopt(source)
+  /** Not where files are kept: they must not depend on what may not be there the next time. */
+  get adopt(): ((source: PageSource) => void) | undefined {
+    return this.filesystem.journal ? undefined : adoptSource
   }
 
   protected override freeSpace(): void {
     this.#data?.clear()
   }
+}
+
+function adoptSource(this: TmpfsFile, source: PageSource): void {
+  this.makeData().adopt(source)
 }
 
 /** Linux keeps a target of fewer than 128 bytes in the inode; a longer one takes a page. */

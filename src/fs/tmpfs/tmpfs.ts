@@ -10,7 +10,9 @@ import type { FilesystemType, MountRequest } from '../../vfs/filesystem.ts'
 import type { Filesystem, FilesystemUsage, Inode, NewInode } from '../../vfs/inode.ts'
 import { PagePool } from '../../vfs/page-pool.ts'
 import { BLOCK_SIZE, type BlockQuota } from '../../vfs/pages.ts'
+import type { Attempt } from '../../vfs/waiting.ts'
 import { makeTmpfsInode, type TmpfsNode } from './inodes.ts'
+import type { Journal } from './journal.ts'
 import { formatTmpfsOptions, parseTmpfsOptions, type TmpfsOptions } from './options.ts'
 
 /** What statfs tells where there is no limit: so large that programs see a disk, and finite. */
@@ -31,16 +33,23 @@ export interface TmpfsSetup extends TmpfsOptions {
   /** Name shown as the type; `tmpfs` if left out. */
   readonly type?: string
   readonly nameMax?: number
+  /** Nothing in it can change. */
+  readonly readonly?: boolean
+  /** What keeps the files beyond the life of the kernel; it is told of every change. */
+  readonly journal?: Journal
 }
 
 export class Tmpfs implements Filesystem, BlockQuota {
   readonly type: string
   readonly dev: number
-  readonly readonly = false
+  readonly readonly: boolean
   readonly pool = new PagePool()
   readonly root: Inode
   readonly options: string
   readonly nameMax: number
+  readonly journal: Journal | undefined
+  /** The pages of files that are kept have one each. */
+  readonly keeper = undefined
   readonly #maxBlocks: number | undefined
   readonly #maxInodes: number | undefined
   #usedBlocks = 0
@@ -48,14 +57,17 @@ export class Tmpfs implements Filesystem, BlockQuota {
   #attributeBytes = 0
   #whiteout: TmpfsNode | undefined
   #lastIno = 0
+  #restoring = false
 
   constructor(setup: TmpfsSetup) {
     this.type = setup.type ?? 'tmpfs'
     this.dev = setup.dev
+    this.readonly = setup.readonly ?? false
     this.nameMax = setup.nameMax ?? 255
     this.options = formatTmpfsOptions(setup.given ?? setup)
     this.#maxBlocks = setup.size ? Math.ceil(setup.size / BLOCK_SIZE) : undefined
     this.#maxInodes = setup.inodes || undefined
+    this.journal = setup.journal
     const kind = setup.rootKind ?? 'directory'
     const root: NewInode = {
       kind,
@@ -69,7 +81,7 @@ export class Tmpfs implements Filesystem, BlockQuota {
   }
 
   take(blocks: number): boolean {
-    if (this.#maxBlocks !== undefined && this.#usedBlocks + blocks > this.#maxBlocks) return false
+    if (this.#maxBlocks !== undefined && this.#usedBlocks + blocks > this.#maxBlocks && !this.#restoring) return false
     this.#usedBlocks += blocks
     return true
   }
@@ -80,9 +92,30 @@ export class Tmpfs implements Filesystem, BlockQuota {
 
   /** A number for a new inode, charged. Errors: ENOSPC. */
   takeInode(): number {
-    if (this.#inodesFree < 1) throw new ErrnoError('ENOSPC')
+    if (this.#inodesFree < 1 && !this.#restoring) throw new ErrnoError('ENOSPC')
     this.#usedInodes++
     return ++this.#lastIno
+  }
+
+  get lastIno(): number {
+    return this.#lastIno
+  }
+
+  /**
+   * Makes the files that were here before, whatever the limits say now. `make` is given what makes an inode of a number; the
+   * next new inode has a number above `lastIno`.
+   */
+  restore(lastIno: number, make: (inode: (ino: number, what: NewInode) => TmpfsNode) => void): void {
+    this.#restoring = true
+    try {
+      make((ino, what) => {
+        this.#lastIno = ino - 1
+        return makeTmpfsInode(this, what)
+      })
+    } finally {
+      this.#restoring = false
+      this.#lastIno = lastIno
+    }
   }
 
   giveInode(): void {
@@ -91,7 +124,7 @@ export class Tmpfs implements Filesystem, BlockQuota {
 
   /** Charges extended attributes to the inodes, or gives back what is below 0; false if there is no room. */
   takeAttributeBytes(bytes: number): boolean {
-    if (bytes > this.#inodesFree * INODE_SIZE) return false
+    if (bytes > this.#inodesFree * INODE_SIZE && !this.#restoring) return false
     this.#attributeBytes += bytes
     return true
   }
@@ -105,11 +138,19 @@ export class Tmpfs implements Filesystem, BlockQuota {
   sharedWhiteout(what: NewInode): TmpfsNode {
     const shared = this.#whiteout
     if (shared !== undefined && shared.nlink > 0) {
-      shared.nlink++
+      shared.linked()
       return shared
     }
     this.#whiteout = makeTmpfsInode(this, what)
     return this.#whiteout
+  }
+
+  sync(attempt: Attempt): void {
+    this.journal?.sync(attempt)
+  }
+
+  release(): void {
+    this.journal?.release()
   }
 
   usage(): FilesystemUsage {
@@ -127,7 +168,8 @@ export class Tmpfs implements Filesystem, BlockQuota {
 }
 
 /** What the kernel may ask of a tmpfs that its options can't say. */
-export interface TmpfsInternal extends Pick<TmpfsSetup, 'rootKind' | 'rootTarget' | 'type' | 'nameMax'> {
+export interface TmpfsInternal
+  extends Pick<TmpfsSetup, 'rootKind' | 'rootTarget' | 'type' | 'nameMax' | 'journal' | 'readonly'> {
   /** Limits that are not given are those of the machine's memory, unless this is false. */
   readonly defaultLimits?: boolean
 }
@@ -148,7 +190,7 @@ export function tmpfsTypeOf(memory?: number): FilesystemType {
       if (!ROOT_KINDS.includes(asked.rootKind ?? 'directory'))
         throw new Error(`a tmpfs has no ${asked.rootKind} as root`)
       const half = memory !== undefined && defaultLimits ? Math.floor(memory / 2 / BLOCK_SIZE) : undefined
-      return new Tmpfs({
+      const made = new Tmpfs({
         uid,
         gid,
         ...(half !== undefined && { size: half * BLOCK_SIZE, inodes: half }),
@@ -158,6 +200,8 @@ export function tmpfsTypeOf(memory?: number): FilesystemType {
         dev,
         now: clock.coarse(),
       })
+      made.journal?.attach(made)
+      return made
     },
   }
 }

@@ -5,7 +5,7 @@ import type { Filesystem, Inode } from '../../vfs/inode.ts'
 import { none, unveiled } from '../trees.ts'
 
 /** Without its space, if a call may hold some while it waits. Preconditions: `filesystem` never waits. */
-export function pictureOf(filesystem: Filesystem, tasks: readonly Task[], mayHoldSpace = false): string {
+export function pictureOf(filesystem: Filesystem, tasks: readonly Task[] = [], mayHoldSpace = false): string {
   const lines: string[] = []
   addTree(lines, '', filesystem.root)
   const { blocksFree, filesFree } = filesystem.usage()

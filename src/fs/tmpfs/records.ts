@@ -1,0 +1,132 @@
+/**
+ * The records of a store that say which others count: docs/store-format.md describes every one.
+ *
+ * Invariant: a record begins with the format's version and its kind and ends with a hash of all that is before it.
+ */
+
+import { ErrnoError } from '../../abi/errno.ts'
+import { ByteReader, ByteWriter } from './bytes.ts'
+
+/** Raised with every change that an older reader would read wrongly. */
+export const FORMAT_VERSION = 1
+
+const KINDS = { head: 1, root: 2, log: 3, chunk: 4, snapshot: 5 } as const
+export type RecordKind = keyof typeof KINDS
+
+export const HEAD = 'head'
+export const ROOT = 'root'
+export const RESERVE = 'reserve'
+
+const numbered = (kind: string) => (number: number) => `${kind}/${String(number).padStart(16, '0')}`
+export const logKey = numbered('log')
+export const chunkKey = numbered('chunk')
+export const segmentKey = numbered('segment')
+export const snapshotKey = (name: string) => `snapshot/${name}`
+
+export function begin(kind: RecordKind): ByteWriter {
+  const writer = new ByteWriter()
+  writer.byte(FORMAT_VERSION)
+  writer.byte(KINDS[kind])
+  return writer
+}
+
+/** Errors: EIO for a record that is missing, damaged, of another kind or of a version that is unknown here. */
+export function opened(kind: RecordKind, key: string, bytes: unknown): ByteReader {
+  const fault = (rule: string) => new ErrnoError('EIO', undefined, `the record "${key}" of the volume ${rule}`)
+  if (!(bytes instanceof Uint8Array)) throw fault('is missing')
+  // The version first: what another version's hash is like nobody knows.
+  const version = bytes[0]
+  const reader = version === FORMAT_VERSION ? new ByteReader(bytes, key) : undefined
+  if (!reader)
+    throw fault(`is of format ${version}, and this runtab reads format ${FORMAT_VERSION}: nothing was changed`)
+  reader.byte()
+  if (reader.byte() !== KINDS[kind]) throw fault('is of another kind')
+  return reader
+}
+
+/** Who may write, and how far the log goes: every transaction compares it. */
+export interface Head {
+  /** 16 random bytes as hexadecimal digits: no other store has them. */
+  readonly store: string
+  /** One more with every owner. */
+  readonly epoch: number
+  /** The number of the last log record. */
+  readonly position: number
+}
+
+export function encodeHead({ store, epoch, position }: Head): Uint8Array {
+  const writer = begin('head')
+  writer.text(store)
+  writer.number(epoch)
+  writer.number(position)
+  return writer.sealed()
+}
+
+export function decodeHead(bytes: unknown): Head {
+  const reader = opened('head', HEAD, bytes)
+  return { store: reader.text(), epoch: reader.number(), position: reader.number() }
+}
+
+/** From the first to the last. */
+export type LogRange = readonly [first: number, last: number]
+
+/** Which chunks and which log records make the tree: the chunks, then the ranges, then all from `tail` on. */
+export interface Root {
+  readonly store: string
+  /** The chunks of metadata: what each is of, and the number of its record. */
+  readonly chunks: ReadonlyMap<string, number>
+  readonly ranges: readonly LogRange[]
+  readonly tail: number
+  /** New numbers are above these. */
+  readonly lastIno: number
+  readonly lastSegment: number
+  readonly lastChunk: number
+}
+
+export function encodeRoot(root: Root, writer = begin('root')): Uint8Array {
+  writer.text(root.store)
+  writer.number(root.chunks.size)
+  for (const [what, number] of root.chunks) {
+    writer.text(what)
+    writer.number(number)
+  }
+  writer.number(root.ranges.length)
+  for (const range of root.ranges) for (const end of range) writer.number(end)
+  for (const number of [root.tail, root.lastIno, root.lastSegment, root.lastChunk]) writer.number(number)
+  return writer.sealed()
+}
+
+export function decodeRoot(bytes: unknown, reader = opened('root', ROOT, bytes)): Root {
+  const store = reader.text()
+  const chunks = new Map<string, number>()
+  for (let count = reader.number(); count > 0; count--) chunks.set(reader.text(), reader.number())
+  const ranges: LogRange[] = []
+  for (let count = reader.number(); count > 0; count--) ranges.push([reader.number(), reader.number()])
+  const [tail, lastIno, lastSegment, lastChunk] = [reader.number(), reader.number(), reader.number(), reader.number()]
+  return { store, chunks, ranges, tail, lastIno, lastSegment, lastChunk }
+}
+
+/** A tree that stays as it was: its root up to a position, and the segments that its files lie in. */
+export interface Snapshot {
+  /** Milliseconds since the epoch. */
+  readonly time: number
+  readonly segments: readonly number[]
+  /** Its tail is empty: all of its log is in ranges. */
+  readonly root: Root
+}
+
+export function encodeSnapshot({ time, segments, root }: Snapshot): Uint8Array {
+  const writer = begin('snapshot')
+  writer.number(time)
+  writer.number(segments.length)
+  for (const segment of segments) writer.number(segment)
+  return encodeRoot(root, writer)
+}
+
+export function decodeSnapshot(key: string, bytes: unknown): Snapshot {
+  const reader = opened('snapshot', key, bytes)
+  const time = reader.number()
+  const segments: number[] = []
+  for (let count = reader.number(); count > 0; count--) segments.push(reader.number())
+  return { time, segments, root: decodeRoot(bytes, reader) }
+}

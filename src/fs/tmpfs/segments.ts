@@ -1,0 +1,193 @@
+/**
+ * Where the bytes of pages lie in a store: in segments of up to about a megabyte, pages of any files one behind the other. A
+ * segment never changes; its pages die one by one, and with the last of them its record goes.
+ *
+ * Invariants: `segment.pages` are the pages that live in it, in memory's view, and `live` is what they take. The bytes of pages
+ * in memory that are kept, `resident`, are within the limit, but for the page that came last.
+ */
+
+import { ErrnoError } from '../../abi/errno.ts'
+import type { PagePool } from '../../vfs/page-pool.ts'
+import { type KeptPage, PAGE_SIZE } from '../../vfs/pages.ts'
+import { xxHash32 } from './hash.ts'
+import type { TmpfsFile } from './inodes.ts'
+import type { KeyValueStore, StoredValue } from './key-value-store.ts'
+
+export const SEGMENT_SIZE = 1 << 20
+/** Pages are read in windows of this, since one call to the host costs about the same for 4 KiB as for these. */
+const WINDOW = 256 * 1024
+const MOST_WINDOWS = 16
+
+export interface Segment {
+  readonly id: number
+  readonly size: number
+  /** A small one is bytes in a record of the database, a large one a Blob. */
+  readonly isSmall: boolean
+  readonly pages: Set<Kept>
+  live: number
+  value: StoredValue
+  /** Its record is in the store. */
+  stored: boolean
+  /** One of its pages is not what it was: it is left where it is. */
+  damaged: boolean
+}
+
+/** A page of a file in a segment; one without bytes is in none. */
+export class Kept implements KeptPage {
+  readonly segment: Segment | undefined
+  readonly offset: number
+  readonly length: number
+  readonly hash: number
+  readonly file: TmpfsFile
+  readonly index: number
+  used = false
+
+  constructor(
+    segment: Segment | undefined,
+    offset: number,
+    length: number,
+    hash: number,
+    file: TmpfsFile,
+    index: number,
+  ) {
+    this.segment = segment
+    this.offset = offset
+    this.length = length
+    this.hash = hash
+    this.file = file
+    this.index = index
+  }
+}
+
+export class Segments {
+  readonly byId = new Map<number, Segment>()
+  /** In which no page lives. */
+  readonly dead = new Set<Segment>()
+  lastId = 0
+  /** Bytes of all segments, and what of them lives. */
+  size = 0
+  live = 0
+  readonly #store: KeyValueStore
+  readonly #limit: number
+  readonly #windows = new Map<string, Uint8Array>()
+  readonly #resident = new Set<Kept>()
+  #residentBytes = 0
+
+  /** `limit` is how many bytes of unchanged pages stay in memory. */
+  constructor(store: KeyValueStore, limit: number) {
+    this.#store = store
+    this.#limit = limit
+  }
+
+  add(id: number, size: number, value: StoredValue, stored: boolean): Segment {
+    const isSmall = value instanceof Uint8Array
+    const segment: Segment = { id, size, isSmall, value, stored, pages: new Set(), live: 0, damaged: false }
+    this.byId.set(id, segment)
+    this.size += size
+    this.lastId = Math.max(this.lastId, id)
+    return segment
+  }
+
+  remove(segment: Segment): void {
+    this.byId.delete(segment.id)
+    this.dead.delete(segment)
+    this.size -= segment.size
+  }
+
+  /** A page lives there now. */
+  enter(kept: Kept): void {
+    const { segment, length } = kept
+    if (!segment) return
+    segment.pages.add(kept)
+    this.dead.delete(segment)
+    segment.live += length
+    this.live += length
+  }
+
+  /** It no longer does. */
+  leave(kept: Kept): void {
+    const { segment, length } = kept
+    if (!segment?.pages.delete(kept)) return
+    segment.live -= length
+    this.live -= length
+    if (segment.pages.size === 0) this.dead.add(segment)
+    if (this.#resident.delete(kept)) this.#residentBytes -= length
+  }
+
+  /** The page's bytes are in memory, from where they may go again. */
+  stay(kept: Kept): void {
+    if (!kept.segment || this.#resident.has(kept)) return
+    this.#residentBytes += kept.length
+    for (const old of this.#resident) {
+      if (this.#residentBytes <= this.#limit) break
+      this.#resident.delete(old)
+      if (old.used) {
+        old.used = false
+        this.#resident.add(old)
+        continue
+      }
+      this.#residentBytes -= old.length
+      old.file.data?.letGo(old.index)
+    }
+    this.#resident.add(kept)
+  }
+
+  get residentBytes(): number {
+    return this.#residentBytes
+  }
+
+  /** The bytes of a page, which come to stay. Errors: EIO. */
+  load(kept: Kept, pool: PagePool): Uint8Array {
+    const bytes = this.peek(kept, pool)
+    this.stay(kept)
+    return bytes
+  }
+
+  /** The bytes of a page. Errors: EIO if they are not what was stored. */
+  peek(kept: Kept, pool: PagePool): Uint8Array {
+    const { segment, offset, length, hash } = kept
+    const bytes = length === PAGE_SIZE ? pool.take() : new Uint8Array(length)
+    if (!segment) return bytes
+    const fault = (why: string) => {
+      segment.damaged = true
+      return new ErrnoError('EIO', undefined, `page ${kept.index} of inode ${kept.file.ino} in the volume: ${why}`)
+    }
+    try {
+      if (segment.value instanceof Uint8Array) bytes.set(segment.value.subarray(offset, offset + length))
+      else this.#copy(segment, offset, bytes)
+    } catch (failure) {
+      throw fault(failure instanceof Error ? failure.message : String(failure))
+    }
+    if (xxHash32(bytes) !== hash) throw fault('its stored bytes are damaged')
+    return bytes
+  }
+
+  #copy(segment: Segment, offset: number, bytes: Uint8Array): void {
+    let done = 0
+    while (done < bytes.length) {
+      const start = Math.floor((offset + done) / WINDOW) * WINDOW
+      const window = this.#window(segment, start)
+      const from = offset + done - start
+      const count = Math.min(bytes.length - done, window.length - from)
+      if (count <= 0) throw new Error('its segment is too short')
+      bytes.set(window.subarray(from, from + count), done)
+      done += count
+    }
+  }
+
+  #window(segment: Segment, start: number): Uint8Array {
+    const key = `${segment.id}:${start}`
+    let window = this.#windows.get(key)
+    if (window) this.#windows.delete(key)
+    else window = this.#store.read(segment.value, start, Math.min(WINDOW, segment.size - start))
+    this.#windows.set(key, window)
+    if (this.#windows.size > MOST_WINDOWS)
+      for (const oldest of this.#windows.keys()) return this.#forget(oldest, window)
+    return window
+  }
+
+  #forget(key: string, window: Uint8Array): Uint8Array {
+    this.#windows.delete(key)
+    return window
+  }
+}

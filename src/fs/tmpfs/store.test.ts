@@ -1,0 +1,314 @@
+import { expect, test } from 'vitest'
+import { AT_FDCWD, O_RDWR } from '../../abi/linux.ts'
+import { pictureOf } from '../../testing/conformance/picture.ts'
+import { outcome } from '../../testing/host-world.ts'
+import { KeptFiles, type KeptOptions } from '../../testing/kept-files.ts'
+import { MemoryStore } from '../../testing/memory-store.ts'
+import { xxHash32 } from './hash.ts'
+
+const again = (records: MemoryStore, options?: KeptOptions) => KeptFiles.open(new MemoryStore(records.records), options)
+
+const failure = (promise: Promise<unknown>): Promise<string> =>
+  promise.then(
+    () => 'done',
+    (error) => error.message,
+  )
+
+test('xxHash32 gives the values of its specification', () => {
+  const of = (text: string) => xxHash32(new TextEncoder().encode(text))
+  expect([of(''), of('a'), of('abc')]).toEqual([0x02cc5d05, 0x550d7456, 0x32d153ff])
+  const bytes = Uint8Array.from({ length: 1001 }, (_, i) => i * 7)
+  const moved = new Uint8Array(1002)
+  moved.set(bytes, 1)
+  expect(xxHash32(moved, 1)).toBe(xxHash32(bytes))
+  expect(of('Nobody inspects the spammish repetition')).toBe(0xe2293b2f)
+})
+
+test('files, their attributes, numbers and cookies are after a reload what they were', async () => {
+  const records = new MemoryStore()
+  const files = await KeptFiles.open(records)
+  const { actor, task } = files
+  actor.mkdir('d', 0o750)
+  actor.write('d/small', 'some text')
+  actor.write('d/gone', 'x')
+  actor.write('big', 'abc'.repeat(100_000))
+  task.symlinkat('d/small', AT_FDCWD, 'link')
+  task.symlinkat('l'.repeat(300), AT_FDCWD, 'long')
+  actor.mknod('fifo', 'fifo')
+  actor.mknod('null', 'char', 0o600, 259)
+  task.linkat(AT_FDCWD, 'd/small', AT_FDCWD, 'hard', 0)
+  actor.host.setxattr('d/small', 'user.note', new Uint8Array([1, 2, 3]), 0)
+  actor.chmod('big', 0o4711)
+  actor.chown('link', 5, 6)
+  task.utimensat(AT_FDCWD, 'big', -(1n << 70n), 1n << 80n, 0)
+  task.unlinkat(AT_FDCWD, 'd/gone', 0)
+  task.truncate('big', 1 << 30)
+  const fd = actor.open('big', O_RDWR)
+  task.pwritev(fd, new Uint8Array([7]), [0, 1], 1 << 29)
+  task.fallocate(fd, 1, 1 << 20, 70_000)
+  task.close(fd)
+  const before = pictureOf(files.filesystem)
+  const root = actor.stat('/')
+  await files.close()
+  const reloaded = await again(records)
+  expect(pictureOf(reloaded.filesystem)).toEqual(before)
+  expect(reloaded.actor.stat('/')).toEqual(root)
+  expect(reloaded.filesystem.usage()).toEqual(files.filesystem.usage())
+  const listed = [...(reloaded.filesystem.root as never as { entries(n: number): object[] }).entries(2)]
+  reloaded.actor.write('new')
+  expect(reloaded.actor.stat('new').ino).toBeGreaterThan(Math.max(...listed.map((e) => (e as { ino: number }).ino)))
+  await reloaded.close()
+})
+
+test('a commit writes what changed, and nothing else', async () => {
+  const records = new MemoryStore()
+  const files = await KeptFiles.open(records)
+  for (let i = 0; i < 3000; i++) files.actor.write(`file${i}`, 'x'.repeat(100))
+  files.actor.write('large', 'y'.repeat(5 << 20))
+  await files.sync()
+  const sizes: number[] = []
+  const keys: string[] = []
+  records.fate = (_, changes) => {
+    for (const { key, value } of changes) {
+      keys.push(key.split('/')[0]!)
+      if (!key.startsWith('chunk')) sizes.push(value instanceof Uint8Array ? value.length : (value?.size ?? 0))
+    }
+    return 'done'
+  }
+  const fd = files.actor.open('large', O_RDWR)
+  files.task.pwritev(fd, new Uint8Array(10), [0, 10], 3 << 20)
+  files.task.close(fd)
+  await files.sync()
+  expect(keys.filter((key) => key !== 'chunk' && key !== 'root')).toEqual(['segment', 'log', 'head'])
+  expect(sizes.reduce((a, b) => a + b)).toBeLessThan(66_500)
+  await files.sync()
+  expect(keys.filter((key) => key === 'log').length).toBe(1)
+  await files.close()
+})
+
+test('pages come back when they are read, and unchanged ones leave memory beyond the limit', async () => {
+  const records = new MemoryStore()
+  const files = await KeptFiles.open(records, { cacheBytes: 1 << 20 })
+  const piece = (i: number) => String.fromCharCode(97 + (i % 26)).repeat(1 << 20)
+  for (let i = 0; i < 12; i++) {
+    files.actor.write(`f${i}`, piece(i))
+    await files.sync()
+    expect(files.store.segments.residentBytes).toBeLessThanOrEqual((1 << 20) + 65_536)
+  }
+  for (let i = 0; i < 12; i++) {
+    const fd = files.actor.open(`f${i}`)
+    expect(files.actor.get(fd, 1 << 20)).toBe(piece(i))
+    files.task.close(fd)
+  }
+  expect(files.store.segments.residentBytes).toBeLessThanOrEqual((1 << 20) + 65_536)
+  await files.close()
+})
+
+test('a full quota is ENOSPC, loses nothing, and the same fsync succeeds once there is space', async () => {
+  const records = new MemoryStore()
+  const files = await KeptFiles.open(records)
+  await files.store.reserve()
+  files.actor.write('old', 'o'.repeat(1 << 20))
+  await files.sync()
+  records.quota = 0
+  files.actor.write('new', 'n'.repeat(3 << 20))
+  expect(await failure(files.sync())).toMatch(/^ENOSPC.*volume "test"/)
+  expect(files.actor.stat('new').size).toBe(3 << 20)
+  expect(await failure(files.sync())).toMatch(/^ENOSPC/)
+  const crashed = await again(records)
+  expect(crashed.actor.stat('old').size).toBe(1 << 20)
+  expect(outcome(() => crashed.actor.stat('new'))).toBe('ENOENT')
+})
+
+test('removing files makes space where there is none, from the reserve', async () => {
+  const records = new MemoryStore()
+  const files = await KeptFiles.open(records)
+  await files.store.reserve()
+  files.actor.write('old', 'o'.repeat(1 << 20))
+  await files.sync()
+  records.fate = (_, changes) =>
+    changes.some(({ value }) => value) && records.records.has('reserve') ? 'full' : 'done'
+  files.task.unlinkat(AT_FDCWD, 'old', 0)
+  await files.sync()
+  expect([...records.records.keys()].some((key) => key.startsWith('segment'))).toBe(false)
+  await files.close()
+})
+
+test('an owner that was replaced gets ESTALE, one whose data was cleared EIO; what is open stays readable', async () => {
+  const records = new MemoryStore()
+  const first = await KeptFiles.open(records)
+  first.actor.write('f', 'first')
+  await first.sync()
+  const second = await again(records)
+  first.actor.write('f', 'late')
+  expect(await failure(first.sync())).toMatch(/^ESTALE.*another owner/)
+  expect(first.actor.read('f')).toBe('late')
+  expect(second.actor.read('f')).toBe('first')
+  second.actor.write('f', 'second')
+  await second.sync()
+  const store = new MemoryStore(records.records)
+  const third = await KeptFiles.open(store)
+  expect(third.actor.read('f')).toBe('second')
+  records.records.clear()
+  third.actor.write('f', 'third')
+  expect(await failure(third.sync())).toMatch(/^EIO.*cleared/)
+  expect(third.actor.read('f')).toBe('third')
+  expect(records.records.size).toBe(0)
+})
+
+test('a volume that is only read shows the last committed state, whatever its owner does', async () => {
+  const records = new MemoryStore()
+  const owner = await KeptFiles.open(records)
+  owner.actor.write('f', 'one'.repeat(100_000))
+  await owner.sync()
+  const reader = await again(records, { readonly: true })
+  owner.task.unlinkat(AT_FDCWD, 'f', 0)
+  owner.actor.write('g', 'two')
+  await owner.sync()
+  await owner.close()
+  expect(reader.actor.stat('f').size).toBe(300_000)
+  const fd = reader.actor.open('f')
+  expect(reader.actor.get(fd, 6)).toBe('oneone')
+  reader.task.close(fd)
+  expect(outcome(() => reader.actor.write('h'))).toBe('EROFS')
+  await reader.close()
+})
+
+test('snapshots are taken, rolled back to and deleted without a byte of data being copied', async () => {
+  const records = new MemoryStore()
+  let files = await KeptFiles.open(records)
+  files.actor.write('f', 'a'.repeat(2 << 20))
+  files.actor.write('g', 'kept')
+  await files.sync()
+  const before = pictureOf(files.filesystem)
+  let written = 0
+  records.fate = (_, changes) => {
+    for (const { value } of changes) written += value instanceof Uint8Array ? value.length : (value?.size ?? 0)
+    return 'done'
+  }
+  await files.store.takeSnapshot('one')
+  expect(written).toBeLessThan(2000)
+  expect(await failure(files.store.takeSnapshot('one'))).toMatch(/^EEXIST/)
+  files.task.unlinkat(AT_FDCWD, 'f', 0)
+  files.actor.write('g', 'changed')
+  for (let i = 0; i < 50; i++) {
+    files.actor.write(`h${i}`, 'h'.repeat(100_000))
+    await files.sync()
+  }
+  await files.close()
+  files = await again(records)
+  expect(files.store.snapshots.map(({ name }) => name)).toEqual(['one'])
+  await files.store.rollBack('one')
+  expect(
+    await failure(
+      files
+        .sync()
+        .then(() => files.actor.write('x'))
+        .then(() => files.sync()),
+    ),
+  ).toMatch(/^ESTALE/)
+  const back = await again(records)
+  expect(pictureOf(back.filesystem)).toEqual(before)
+  back.actor.write('after', 'rollback')
+  await back.sync()
+  await back.store.deleteSnapshot('one')
+  await back.close()
+  const last = await again(records)
+  expect(last.actor.read('g')).toBe('kept')
+  expect(last.actor.read('after')).toBe('rollback')
+  expect(last.store.usage.stored).toBeLessThan(3 << 20)
+  await last.close()
+})
+
+test('after ten times its size was rewritten, a volume takes less than twice its data, and its log is short', async () => {
+  const records = new MemoryStore()
+  const files = await KeptFiles.open(records)
+  const size = 8 << 20
+  files.actor.write('f', 'f'.repeat(size))
+  await files.sync()
+  const fd = files.actor.open('f', O_RDWR)
+  let state = 1
+  const random = (below: number) => {
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff
+    return state % below
+  }
+  const block = new Uint8Array(65_536)
+  for (let i = 0; i < 1280; i++) {
+    block.fill(i)
+    files.task.pwritev(fd, block, [0, block.length], random(size / 65_536) * 65_536)
+    if (i % 20 === 19) await files.sync()
+  }
+  files.task.close(fd)
+  await files.sync()
+  const { stored, live } = files.store.usage
+  expect(live).toBe(size)
+  expect(stored).toBeLessThan(2 * live)
+  await files.close()
+  const before = pictureOf(files.filesystem)
+  const reloaded = await again(records)
+  expect(pictureOf(reloaded.filesystem)).toEqual(before)
+  await reloaded.close()
+})
+
+test('a log becomes chunks, of which only those that changed are written again', async () => {
+  const records = new MemoryStore()
+  const files = await KeptFiles.open(records)
+  for (let i = 0; i < 20_000; i++) files.actor.write(`a rather long name of a file, number ${i}`)
+  const write = async (count: number) => {
+    for (let i = 0; i < count; i++) {
+      files.actor.write('same', String(i))
+      await files.sync()
+    }
+  }
+  await write(1200)
+  const logs = () => [...records.records.keys()].filter((key) => key.startsWith('log/')).length
+  expect(logs()).toBeLessThan(1100)
+  const chunks = [...records.records.keys()].filter((key) => key.startsWith('chunk/'))
+  expect(chunks.length).toBeGreaterThan(90)
+  await write(1200)
+  const later = new Set([...records.records.keys()].filter((key) => key.startsWith('chunk/')))
+  expect(chunks.filter((key) => !later.has(key)).length).toBeLessThan(6)
+  const before = pictureOf(files.filesystem)
+  await files.close()
+  const reloaded = await again(records)
+  expect(pictureOf(reloaded.filesystem)).toEqual(before)
+  await reloaded.close()
+})
+
+test('a bit that flips in data is EIO on that page alone; in anything else the volume says which record', async () => {
+  const records = new MemoryStore()
+  const files = await KeptFiles.open(records)
+  for (let i = 0; i < 3; i++) files.actor.write(`f${i}`, `${i}`.repeat(100_000))
+  await files.sync()
+  await files.store.takeSnapshot('s')
+  await files.close()
+  const seen = new Set<string>()
+  for (const [key, value] of records.records) {
+    if (key === 'reserve') continue
+    const kind = key.split('/')[0]!
+    seen.add(kind)
+    const damaged = new Map(records.records)
+    if (value instanceof Uint8Array) {
+      const bytes = value.slice()
+      bytes[bytes.length >> 1]! ^= 4
+      damaged.set(key, bytes)
+      const message = await failure(KeptFiles.open(new MemoryStore(damaged)))
+      expect(message).toMatch(new RegExp(`^EIO.*"${key}"`))
+      const other = value.slice()
+      other[0] = 99
+      damaged.set(key, other)
+      expect(await failure(KeptFiles.open(new MemoryStore(damaged)))).toMatch(/format 99/)
+    } else {
+      const blob = structuredClone((value as unknown as { bytes: Uint8Array }).bytes)
+      blob[150_000]! ^= 4
+      const { MemoryBlob } = await import('../../testing/memory-store.ts')
+      damaged.set(key, new MemoryBlob(blob))
+      const opened = await KeptFiles.open(new MemoryStore(damaged))
+      const outcomes = [0, 1, 2].map((i) =>
+        outcome(() => opened.actor.host.copy(opened.actor.open(`f${i}`), opened.actor.open('copy', O_RDWR | 0o100))),
+      )
+      expect(outcomes).toEqual(['ok', 'EIO', 'ok'])
+    }
+  }
+  expect([...seen].sort()).toEqual(['head', 'log', 'root', 'segment', 'snapshot'])
+})
