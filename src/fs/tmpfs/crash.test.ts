@@ -5,7 +5,7 @@
  * RUNTAB_CRASH_WORKLOADS sets how many workloads there are (300 take three minutes).
  */
 import { expect, test } from 'vitest'
-import { AT_FDCWD, AT_REMOVEDIR, O_CREAT, O_RDWR } from '../../abi/linux.ts'
+import { AT_FDCWD, AT_REMOVEDIR, O_CREAT, O_RDWR, RENAME_EXCHANGE } from '../../abi/linux.ts'
 import { pictureOf } from '../../testing/conformance/picture.ts'
 import { type Actor, outcome } from '../../testing/host-world.ts'
 import { KeptFiles } from '../../testing/kept-files.ts'
@@ -35,7 +35,8 @@ function workload(seed: number): Step[] {
     if (kind === 0) steps.push('fsync')
     else if (kind === 1) steps.push('flush')
     else if (kind === 2) steps.push((actor) => actor.mkdir(['d', 'e', 'd/b'][at % 3]!))
-    else if (kind === 3) steps.push(({ task }) => task.renameat(AT_FDCWD, from, AT_FDCWD, to, 0))
+    else if (kind === 3)
+      steps.push(({ task }) => task.renameat2(AT_FDCWD, from, AT_FDCWD, to, at % 5 === 0 ? RENAME_EXCHANGE : 0))
     else if (kind === 4) steps.push(({ task }) => task.unlinkat(AT_FDCWD, from, 0))
     else if (kind === 5) steps.push(({ task }) => task.unlinkat(AT_FDCWD, from, AT_REMOVEDIR))
     else if (kind === 6) steps.push(({ task }) => task.linkat(AT_FDCWD, from, AT_FDCWD, to, 0))

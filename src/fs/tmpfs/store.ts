@@ -590,19 +590,19 @@ export class Store implements JournalOwner {
   }
 
   /** A transaction apart from commits, when there is nothing to commit; what it is made of is asked for then. */
-  async #apart<T>(make: () => { changes: readonly RecordChange[]; then: () => T }): Promise<T> {
+  async #apart<T>(make: () => { changes: readonly RecordChange[]; done: () => T }): Promise<T> {
     for (;;) {
       await this.settled()
       if (!this.#dirty) break
     }
-    const { changes, then } = make()
+    const { changes, done } = make()
     let result!: T
     let failure: unknown
     this.#flightTicket = ++this.#lastTicket
     this.#flight = this.#transact(changes).then(
       () => {
         this.#flight = undefined
-        result = then()
+        result = done()
       },
       (reason) => {
         this.#flight = undefined
@@ -632,7 +632,7 @@ export class Store implements JournalOwner {
       const snapshot = { time: Number(this.#options.clock.realtime() / 1_000_000n), segments, root: this.#closedRoot() }
       return {
         changes: [{ key: snapshotKey(name), value: encodeSnapshot(snapshot) }],
-        then: () => {
+        done: () => {
           this.#snapshots.set(name, snapshot)
           this.#pin()
         },
@@ -655,7 +655,7 @@ export class Store implements JournalOwner {
       this.#snapshot(name)
       return {
         changes: [{ key: snapshotKey(name), value: undefined }],
-        then: () => {
+        done: () => {
           this.#snapshots.delete(name)
           this.#pin()
           this.#collect()
@@ -673,7 +673,9 @@ export class Store implements JournalOwner {
       const next = { ...root, tail, lastIno, lastSegment, lastChunk }
       return {
         changes: [{ key: ROOT, value: encodeRoot(next) }],
-        then: () => void (this.#lost = STALE(this.#options.name)),
+        done: () => {
+          this.#lost = STALE(this.#options.name)
+        },
       }
     })
   }
@@ -689,7 +691,9 @@ export class Store implements JournalOwner {
     if (this.#reserved) return Promise.resolve()
     return this.#apart(() => ({
       changes: [{ key: RESERVE, value: new Uint8Array(RESERVE_BYTES) }],
-      then: () => void (this.#reserved = true),
+      done: () => {
+        this.#reserved = true
+      },
     }))
   }
 
