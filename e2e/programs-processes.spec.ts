@@ -201,6 +201,53 @@ onEachPlatform((platform) => {
     expect(seen.late).toMatchObject({ code: 'EROFS', path: '/bin/trace' })
   })
 
+  test('a library lives until it is ended, and does what the page calls, one call after another', async ({ page }) => {
+    const seen = await page.evaluate(
+      async ({ platform, waits, programs }) => {
+        const { start, ended, fault } = window.programs
+        const { sandbox, container } = await start(platform, { programs })
+        const library = await container.exec({ args: ['/bin/library'] })
+        const other = await container.exec({ args: ['/bin/library'] })
+        const counts = [await library.call('count'), await library.call('count'), await other.call('count')]
+        const sum = await library.call('add', 2n ** 60n, 1)
+        const at = (await library.call('room', 5)) as number
+        await library.writeMemory(at, 'héy')
+        await library.call('upper', at, 4)
+        const text = new TextDecoder().decode(await library.readMemory(at, 4))
+        await library.call('save', at, 4)
+        const saved = await container.fs.readFile('/work/saved', 'utf8')
+        const slow = await Promise.all([library.call('slow', 1), library.call('slow', 2)])
+        const faults = [await fault(library.call('none')), await fault(library.call('add', 1, 1))]
+        let heard: unknown
+        if (waits) {
+          const listening = library.call('listen')
+          const input = library.stdin.getWriter()
+          await input.write('12345')
+          heard = await listening
+          input.releaseLock()
+        }
+        const leaving = await fault(other.call('leave', 7))
+        const trap = await fault(library.call('trap'))
+        const ends = [await ended(library), await ended(other)]
+        const late = await fault(library.call('count'))
+        await sandbox.shutdown()
+        return { counts, sum, text, saved, slow, faults, heard, leaving, trap, ends, late }
+      },
+      { platform, waits, programs: await guests('library') },
+    )
+    expect(seen.counts).toEqual([101, 102, 101])
+    expect(seen.sum).toBe(2n ** 60n + 1n)
+    expect([seen.text, seen.saved]).toEqual(['HéY', 'HéY'])
+    expect(seen.slow).toEqual([1, 2])
+    expect(seen.ends[0]!.stdout).toBe('1 begins\n1 ends\n2 begins\n2 ends\n')
+    expect(seen.faults).toMatchObject([{ code: 'ENOENT', path: 'none' }, { code: 'EINVAL' }])
+    if (waits) expect(seen.heard).toBe(5)
+    expect(seen.leaving).toMatchObject({ code: 'ESRCH', message: expect.stringContaining('exit code 7') })
+    expect(seen.trap).toMatchObject({ code: 'ESRCH', message: expect.stringContaining('unreachable') })
+    expect(seen.ends).toMatchObject([{ signal: 'SIGABRT' }, { exitCode: 7 }])
+    expect(seen.late).toMatchObject({ code: 'ESRCH' })
+  })
+
   test('a process that is killed leaves its pipes, its files and all others in order', async ({ page }) => {
     const seen = await page.evaluate(
       async ({ platform, waits, programs }) => {

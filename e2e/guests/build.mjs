@@ -32,13 +32,14 @@ const abandoned = 120_000
 
 /**
  * @param {string} source  file name in e2e/guests (`files.c`), or an absolute path
- * @param {{ flags?: string[] }} [options]  flags for clang, by default `-O2`
+ * @param {{ flags?: string[] }} [options]  flags for clang, by default `-O2` and what a line `// clang: …` of the source says
  * @returns {Promise<string>} absolute path of the .wasm
  * @throws with what clang said, if the source does not compile
  */
-export async function buildGuest(source, { flags = ['-O2'] } = {}) {
+export async function buildGuest(source, options = {}) {
   const path = isAbsolute(source) ? source : join(sources, source)
   const text = readFileSync(path, 'utf8')
+  const { flags = ['-O2', ...(text.match(/^\/\/ clang: (.*)$/m)?.[1]?.split(' ') ?? [])] } = options
   const { version } = JSON.parse(readFileSync(compiler, 'utf8'))
   const hash = createHash('sha256')
     .update(JSON.stringify([text, flags, version]))

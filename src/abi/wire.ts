@@ -110,6 +110,19 @@ export interface ProcessStats {
   readonly kernelTime: number
 }
 
+/** What is asked of a library that runs: an export to be called, or bytes of its memory. */
+export type LibraryRequest =
+  | { readonly call: string; readonly args: readonly (number | bigint)[] }
+  | { readonly at: number; readonly length: number }
+  | { readonly at: number; readonly bytes: Uint8Array }
+
+/** Why it was not done. */
+export interface RequestFailure {
+  readonly code: Errno
+  readonly path?: string
+  readonly detail: string
+}
+
 export interface StartedProcess {
   readonly pid: number
   /** Its standard streams are a terminal: what it shows comes as `stdout`, what is typed goes as `stdin`. */
@@ -239,6 +252,8 @@ export interface KernelService {
   kill(id: string, signal: string | number, pid?: number): Promise<Reply<void>>
   /** Of a process that runs. Errors: ESRCH. */
   stats(id: string, pid: number): Promise<Reply<ProcessStats>>
+  /** Of a process that is a library. Errors: ENOENT, EINVAL, EFAULT; ESRCH if it is not there or ends meanwhile. */
+  request(id: string, pid: number, request: LibraryRequest): Promise<Reply<unknown>>
   delete(id: string, force: boolean): Promise<Reply<void>>
   state(id: string): Promise<Reply<ContainerState>>
   containers(): Promise<Reply<readonly ContainerState[]>>

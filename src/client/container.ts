@@ -81,6 +81,7 @@ export class Container {
     const { pid } = started
     const process = new Process(started, stdio, {
       kill: (signal) => this.#kernel.call('kill', [this.id, signal, pid]),
+      request: (request) => this.#kernel.call('request', [this.id, pid, request]),
       stats: () => this.#kernel.call('stats', [this.id, pid]),
     })
     // A process that ends before it has read everything is no fault of the stream.

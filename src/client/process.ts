@@ -10,6 +10,7 @@ import { transfer } from 'comlink'
 import type {
   ExitStatus,
   LaunchOptions,
+  LibraryRequest,
   ProcessStats,
   Progress,
   StartedProcess,
@@ -84,6 +85,25 @@ export class Process {
     return this.#calls.kill(signal)
   }
 
+  /**
+   * Calls an export of a library, once it is initialized and has done what was asked before; gives its result, several as an
+   * array. i64 are bigints. Rejects with ENOENT for what is no function that it exports, EINVAL for arguments that do not fit,
+   * ESRCH if the process ends meanwhile: by a trap, an exit, a signal, or because it is a command, which takes no calls.
+   */
+  call(name: string, ...args: (number | bigint)[]): Promise<number | bigint | (number | bigint)[] | undefined> {
+    return this.#calls.request({ call: name, args }) as ReturnType<Process['call']>
+  }
+
+  /** A copy of bytes of a library's memory. Rejects with EFAULT outside of it, and with ESRCH as `call`. */
+  readMemory(address: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#calls.request({ at: address, length }) as ReturnType<Process['readMemory']>
+  }
+
+  /** Writes to a library's memory; text as UTF-8, without a NUL behind it. Rejects as `readMemory`. */
+  async writeMemory(address: number, data: string | Uint8Array): Promise<void> {
+    await this.#calls.request({ at: address, bytes: bytesOf(data, 'data') })
+  }
+
   /** What it has asked of the kernel so far: calls by name, bytes, time. Once it has ended, in all. */
   async stats(): Promise<ProcessStats> {
     try {
@@ -107,6 +127,7 @@ export class Process {
 export interface ProcessCalls {
   kill(signal: string | number): Promise<void>
   stats(): Promise<ProcessStats>
+  request(request: LibraryRequest): Promise<unknown>
 }
 
 /** The page's end of a process's port. */

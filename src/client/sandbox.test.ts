@@ -121,6 +121,9 @@ class FakeRuntime implements ServedRuntime {
     const status = { exitCode: 137, signal: String(signal), wallTime: 1, syscalls: 2 }
     for (const [each, end] of this.running) if (pid === undefined || each === pid) end(status)
   }
+  async request() {
+    return undefined
+  }
   stats() {
     return { calls: { fd_read: 1 }, bytesRead: 2, bytesWritten: 0, kernelTime: 0.5 }
   }

@@ -7,8 +7,9 @@
  */
 
 import { createTraceRing, TraceRing } from '../abi/trace-ring.ts'
-import type { GuestFailure, GuestOrder } from '../abi/wire.ts'
+import type { GuestFailure, GuestOrder, LibraryRequest, RequestFailure } from '../abi/wire.ts'
 import type { GuestEnd, GuestProcess, GuestRunner, Preopen, Trace } from '../kernel/process.ts'
+import type { PendingRequest } from '../kernel/requests.ts'
 import type { Serving } from '../kernel/serving.ts'
 import { functionNames } from '../wasi/preview1.ts'
 import { compileProgram, type Program } from '../wasi/program.ts'
@@ -28,7 +29,12 @@ export interface GuestJob extends Program {
 }
 
 /** What it says: that its script runs; then how the program ended, or why it cannot be run at all. */
-export type GuestReport = { readonly started: true } | { readonly end: GuestEnd } | { readonly refused: string }
+export type GuestReport =
+  | { readonly started: true }
+  | { readonly end: GuestEnd }
+  | { readonly refused: string }
+  | { readonly answered: unknown }
+  | { readonly failed: RequestFailure }
 
 /** A thread that runs one guest. */
 export interface GuestThread {
@@ -36,6 +42,8 @@ export interface GuestThread {
   /** It did not start, or died of something that is not the guest's doing. */
   onfailure: (message: string | undefined) => void
   run(job: GuestJob): void
+  /** Asks something of a library; the next one when this was answered. */
+  ask(request: LibraryRequest): void
   /** It is needed no more. `idle`: its guest has ended, and nothing of it runs on. */
   end(idle: boolean): void
 }
@@ -53,6 +61,7 @@ export function workersOfPage(orders: MessagePort): () => GuestThread {
       onreport() {},
       onfailure() {},
       run: (job) => port1.postMessage(job),
+      ask: (request) => port1.postMessage(request),
       end(idle) {
         threads.delete(id)
         order({ end: id, idle })
@@ -79,6 +88,12 @@ function runIn(thread: GuestThread, serving: Serving, program: Program, process:
   const { task, args, env, preopens, kill, killed, counters, trace } = process
   const channel = serving.open(task, counters)
   const tracing = trace && follow(trace)
+  let asked: Pick<PendingRequest, 'answer' | 'fail'> | undefined
+  const askNext = async () => {
+    const next = await process.requests.next()
+    asked = next
+    if (next) thread.ask(next.request)
+  }
   let started = false
   return new Promise((resolve, reject) => {
     let ended = false
@@ -100,7 +115,12 @@ function runIn(thread: GuestThread, serving: Serving, program: Program, process:
     thread.onreport = (report) => {
       if ('end' in report) end(() => resolve(report.end), true)
       else if ('refused' in report) end(() => reject(new Error(report.refused)))
-      else started = true
+      else {
+        started = true
+        if ('answered' in report) asked?.answer(report.answered)
+        else if ('failed' in report) asked?.fail(report.failed)
+        if (!('started' in report)) askNext()
+      }
     }
     thread.onfailure = (message) => {
       if (!started) end(() => reject(new Error(notStarted(message))))
@@ -115,6 +135,7 @@ function runIn(thread: GuestThread, serving: Serving, program: Program, process:
         trace: tracing?.buffer,
         straced: trace?.calls,
       })
+    if (!ended) askNext()
   })
 }
 

@@ -16,6 +16,7 @@ import type {
   FileCalls,
   KernelService,
   LaunchOptions,
+  LibraryRequest,
   MessagePortLike,
   MountInfo,
   PipeEndName,
@@ -37,6 +38,7 @@ export interface ServedRuntime {
   exec(id: string, process: unknown, stdio: ProcessStdio): Promise<RunningProcess>
   kill(id: string, signal: string | number, pid?: number): void
   stats(id: string, pid: number): ProcessStats
+  request(id: string, pid: number, request: LibraryRequest): Promise<unknown>
   delete(id: string, force: boolean): Promise<void>
   state(id: string): ContainerState
   containers(): ContainerState[]
@@ -96,6 +98,10 @@ class Service implements KernelService {
 
   stats(id: string, pid: number) {
     return reply(() => this.#runtime.stats(id, pid))
+  }
+
+  request(id: string, pid: number, request: LibraryRequest) {
+    return reply(() => this.#runtime.request(id, pid, request))
   }
 
   delete(id: string, force: boolean) {

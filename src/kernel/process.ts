@@ -9,13 +9,14 @@ import { Counters } from '../abi/counters.ts'
 import { O_RDONLY, O_RDWR, O_WRONLY } from '../abi/linux.ts'
 import type { Clock, Timer } from '../abi/platform.ts'
 import type { WindowSize } from '../abi/terminal.ts'
-import type { ExitStatus, ProcessStats, Progress, Stdin, StdioEntry } from '../abi/wire.ts'
+import type { ExitStatus, LibraryRequest, ProcessStats, Progress, Stdin, StdioEntry } from '../abi/wire.ts'
 import { PseudoTerminal } from '../devices/pseudo-terminal.ts'
 import type { FileDescription } from '../vfs/description.ts'
 import { makeDevice } from '../vfs/kinds.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { WaitQueue } from '../vfs/waiting.ts'
 import type { Redirections } from './redirections.ts'
+import { Requests } from './requests.ts'
 import { signalName, signalNumber } from './signals.ts'
 import { HostInput, HostOutput } from './stdio.ts'
 import type { Task } from './task.ts'
@@ -56,6 +57,8 @@ export interface GuestProcess {
   readonly killed: WaitQueue
   /** Where its calls are counted. */
   readonly counters: Counters
+  /** What the page asks of it, if it is a library. */
+  readonly requests: Requests
   /** Hears of its calls, if they are traced, and of which. */
   readonly trace?: Trace | undefined
 }
@@ -114,6 +117,7 @@ export class Process {
   readonly #limits: ProcessLimits
   readonly #timer: Timer
   readonly #counters = new Counters()
+  readonly #requests = new Requests()
   readonly #trace: Trace | undefined
   #functions: readonly string[] = []
 
@@ -214,6 +218,12 @@ export class Process {
     this.#kill.signal = signal
     this.#reason = reason
     this.#killed.wake()
+    this.#requests.close(reason ?? `it was ended by ${signalName(signal)}`)
+  }
+
+  /** Asks something of a library. Errors: ENOENT, EINVAL, EFAULT; ESRCH if it ends meanwhile, or was none. */
+  request(request: LibraryRequest): Promise<unknown> {
+    return this.#requests.ask(request)
   }
 
   /** Runs the program to its end. Never rejects. */
@@ -226,7 +236,7 @@ export class Process {
       this.#functions = runner.functions
       end = await runner.run(program, {
         ...{ task, args, env, preopens, kill: this.#kill, killed: this.#killed },
-        ...{ counters: this.#counters, trace: this.#trace },
+        ...{ counters: this.#counters, trace: this.#trace, requests: this.#requests },
       })
     } catch (error) {
       // 126: "found but cannot be run", as shells say.
@@ -274,6 +284,7 @@ export class Process {
       status.signal === undefined ? `+++ exited with ${status.exitCode} +++` : `+++ killed by ${status.signal} +++`,
     )
     this.#trace?.end?.()
+    this.#requests.close(`the process has ended: ${status.reason ?? status.signal ?? `exit code ${status.exitCode}`}`)
     const wallTime = Number(this.task.clock.monotonic() - this.#startedAt) / 1e6
     this.task.release()
     this.#end({ ...status, wallTime, syscalls: calls })

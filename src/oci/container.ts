@@ -8,7 +8,7 @@
 import { ErrnoError } from '../abi/errno.ts'
 import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_RDONLY, O_TRUNC, O_WRONLY } from '../abi/linux.ts'
 import { WINDOW, type WindowSize } from '../abi/terminal.ts'
-import type { ContainerState, ExitStatus, MountInfo, ProcessStats } from '../abi/wire.ts'
+import type { ContainerState, ExitStatus, LibraryRequest, MountInfo, ProcessStats } from '../abi/wire.ts'
 import { Cancellation, untilDone, type Waiting } from '../kernel/attempts.ts'
 import { Files } from '../kernel/files.ts'
 import type { HostPipes } from '../kernel/host-pipes.ts'
@@ -227,6 +227,11 @@ export class Container {
   /** What one of its processes has asked for. Errors: ESRCH. */
   stats(pid: number): ProcessStats {
     return this.#process(pid).stats
+  }
+
+  /** Asks something of a process that is a library. Errors: ESRCH; as Process.request. */
+  async request(pid: number, request: LibraryRequest): Promise<unknown> {
+    return this.#process(pid).request(request)
   }
 
   #process(pid: number): Process {

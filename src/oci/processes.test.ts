@@ -161,6 +161,81 @@ describe('a descriptor', () => {
   })
 })
 
+describe('a library', () => {
+  async function started(more: object = {}) {
+    world.runtime.provide('lib', treeOf({ l: new Uint8Array(readFileSync(await buildGuest('library.c'))) }))
+    const mounts = [
+      { destination: '/lib', type: 'bind', source: 'lib' },
+      { destination: '/work', type: 'tmpfs' },
+    ]
+    await world.runtime.create('lib', { mounts })
+    await world.start('lib')
+    let said = ''
+    const stdio = {
+      ...{ stdin: { initial: new Uint8Array(), more: false }, stderr() {}, progress() {} },
+      stdout: (bytes: Uint8Array) => {
+        said += text(bytes.slice())
+      },
+    }
+    const process = await world.runtime.exec('lib', { args: ['/lib/l'], ...more }, stdio)
+    const call = (name: string, ...args: (number | bigint)[]) => process.request({ call: name, args })
+    return { process, call, said: () => said }
+  }
+
+  test('is initialized once, then does what it is asked, one after another, and its memory is seen', async () => {
+    const { process, call, said } = await started()
+    expect(await call('count')).toBe(101)
+    expect([await call('count'), await call('add', 2n ** 40n, 1), await call('half', 3)]).toEqual([
+      102,
+      2n ** 40n + 1n,
+      1.5,
+    ])
+    const at = (await call('room', 5)) as number
+    await process.request({ at, bytes: utf8('hello') })
+    expect(await call('upper', at, 4)).toBeUndefined()
+    expect(text((await process.request({ at, length: 5 })) as Uint8Array)).toBe('HELLo')
+    expect(await call('save', at, 5)).toBe(0)
+    expect(text(await world.runtime.files('lib').readFile('/work/saved'))).toBe('HELLo')
+    expect(await Promise.all([call('slow', 1), call('slow', 2)])).toEqual([1, 2])
+    expect(said()).toBe('1 begins\n1 ends\n2 begins\n2 ends\n')
+    process.kill(15)
+    expect(await process.exited).toMatchObject({ exitCode: 143, signal: 'SIGTERM' })
+    expect(await failure(call('count'))).toMatchObject({ code: 'ESRCH' })
+  })
+
+  test('refuses what cannot be done, and lives on', async () => {
+    const { process, call } = await started()
+    expect(await failure(call('nothing'))).toMatchObject({
+      code: 'ENOENT',
+      message: expect.stringMatching(/exports no function of this name; it exports .*count/),
+    })
+    expect(await failure(call('_initialize'))).toMatchObject({ code: 'ENOENT' })
+    expect(await failure(call('add', 1, 2))).toMatchObject({ code: 'EINVAL' })
+    for (const at of [-1, 2 ** 32]) {
+      expect(await failure(process.request({ at, length: 1 }))).toMatchObject({ code: 'EFAULT' })
+      expect(await failure(process.request({ at, bytes: utf8('x') }))).toMatchObject({ code: 'EFAULT' })
+    }
+    expect(await call('count')).toBe(101)
+  })
+
+  test.each([
+    ['a trap', 'trap', [], { signal: 'SIGABRT', reason: expect.stringContaining('unreachable') }],
+    ['an exit', 'leave', [7], { exitCode: 7 }],
+  ] as const)('ends with %s, which the call and those behind it learn', async (_, name, args, end) => {
+    const { process, call } = await started()
+    const calls = [failure(call(name, ...args)), failure(call('count'))]
+    for (const error of await Promise.all(calls))
+      expect(error).toMatchObject({ code: 'ESRCH', message: expect.stringContaining('the process has ended') })
+    expect(await process.exited).toMatchObject(end)
+  })
+
+  test('has a deadline like any process', async () => {
+    const { process, call } = await started({ limits: { wallTime: 20 } })
+    expect(await process.exited).toMatchObject({ signal: 'SIGKILL', reason: expect.stringContaining('20 ms') })
+    expect(await failure(call('count'))).toMatchObject({ code: 'ESRCH', message: expect.stringContaining('20 ms') })
+  })
+})
+
 describe('what waits in a container', () => {
   test("ends with its deletion: a page's call on a FIFO, and a program that is to get one", async () => {
     const files = world.runtime.files('a')

@@ -7,7 +7,7 @@
 import { ErrnoError } from '../abi/errno.ts'
 import type { Entropy } from '../abi/platform.ts'
 import type { Tree } from '../abi/tree.ts'
-import type { ContainerState, MountInfo, ProcessStats, Progress } from '../abi/wire.ts'
+import type { ContainerState, LibraryRequest, MountInfo, ProcessStats, Progress } from '../abi/wire.ts'
 import { DeviceRegistry } from '../devices/device-registry.ts'
 import { memoryDevices } from '../devices/memory-devices.ts'
 import type { ContentReaders } from '../fs/gofer/content.ts'
@@ -126,6 +126,11 @@ export class Runtime implements Host {
   /** Errors: ENOENT, ESRCH. */
   stats(id: string, pid: number): ProcessStats {
     return this.#get(id).stats(pid)
+  }
+
+  /** Asks something of a process that is a library. Errors: ENOENT, ESRCH; as Process.request. */
+  async request(id: string, pid: number, request: LibraryRequest): Promise<unknown> {
+    return this.#get(id).request(pid, request)
   }
 
   /** Errors: ENOENT; EBUSY while it runs, unless forced. */

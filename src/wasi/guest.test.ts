@@ -88,6 +88,53 @@ describe('a guest', () => {
     })
   })
 
+  const imported = { module: 'env', name: 'memory' }
+  const memory = { initial: 1, maximum: undefined, shared: false, wide: false, imported }
+
+  test('may import its memory, which its calls then work on, within its limit', async () => {
+    const parts = {
+      imports: [[P1, 'fd_write', 'iiii']] as const,
+      data: '\x08\0\0\0\x06\0\0\0hello\n',
+      start: [op.i32, 1, op.i32, 0, op.i32, 1, op.i32, 32, op.call, 0, op.drop],
+      exports: ['_start'],
+      importedMemory: true,
+    }
+    const running = run(moduleOf(parts), { memories: [memory], memoryPages: 3 })
+    expect(await running).toMatchObject({ exitCode: 0 })
+    expect(running.world.stdout.text).toBe('hello\n')
+  })
+
+  test.each([
+    ['shared memory', { ...memory, shared: true }, undefined, /wants shared memory.*-pthread/],
+    ['64-bit memory', { ...memory, wide: true }, undefined, /64-bit memory.*wasm32/],
+    ['more memory than it may have', { ...memory, initial: 5 }, 4, /starts with 5 pages \(320 KiB\).*may have 4/],
+  ])('that wants %s is refused with the reason', async (_, type, memoryPages, message) => {
+    const module = moduleOf({ importedMemory: true, exports: ['_start'] })
+    const limit = memoryPages === undefined ? {} : { memoryPages }
+    const failure = await run(module, { memories: [type], ...limit }).catch((error) => error)
+    expect(failure).toBeInstanceOf(GuestError)
+    expect(failure.message).toMatch(message)
+  })
+
+  test('that runs out of memory ends with a trap that says so', async () => {
+    const huge = { ...memory, initial: 2 ** 40 }
+    const module = moduleOf({ importedMemory: true, exports: ['_start'] })
+    const out = new RangeError('WebAssembly.Memory(): could not allocate memory')
+    const { Memory } = WebAssembly
+    WebAssembly.Memory = class {
+      constructor() {
+        throw out
+      }
+    } as unknown as typeof Memory
+    try {
+      expect(await run(module, { memories: [huge] })).toMatchObject({
+        trap: expect.stringMatching(/^out of memory \(/),
+      })
+    } finally {
+      WebAssembly.Memory = Memory
+    }
+  })
+
   test('that catches everything has exited all the same', async () => {
     const module = moduleOf({
       imports: [[P1, 'proc_exit', 'i!']],
@@ -136,7 +183,11 @@ describe('a module that cannot be a guest is refused before it runs, with a reas
       moduleOf({ importedMemory: true, exports: ['_start'], start: noop }),
       /imports its memory.*compileProgram/,
     ],
-    ['a library', moduleOf({ exports: ['_initialize', 'memory'] }), /is a library \(it exports _initialize\)/],
+    [
+      'a library',
+      moduleOf({ exports: ['_initialize', 'memory'] }),
+      /is a library \(it exports _initialize\), of which nothing is asked here/,
+    ],
     ['no entry point', moduleOf({ exports: ['memory'] }), /no entry point/],
     ['no memory', moduleOf({ exports: ['_start'] }), /exports no memory and imports none/],
   ])('%s', async (_, module, message) => {

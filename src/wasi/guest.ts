@@ -7,6 +7,7 @@
 import type { Clock } from '../abi/platform.ts'
 import type { InFlight, WouldBlock } from '../vfs/waiting.ts'
 import { GuestExit } from './context.ts'
+import { type RequestSource, serveLibrary } from './library.ts'
 import { initialPages, type MemoryType, PAGE_SIZE, shareOf } from './memories.ts'
 import { importsOf, Preview1, type Preview1Options } from './preview1.ts'
 import { strace } from './strace.ts'
@@ -50,6 +51,8 @@ export interface GuestOptions extends Omit<Preview1Options, 'waits'> {
   readonly wait?: (blocked: WouldBlock | InFlight) => Promise<void>
   /** On jspi: resolves in a new macrotask, so that the host's other work gets its turn. */
   readonly macrotask?: () => Promise<void>
+  /** What is asked of a library, which is served until there is no more. Without it only commands run. */
+  readonly requests?: RequestSource | undefined
   /** Hears of every system call, a line each. */
   readonly strace?: ((line: string) => void) | undefined
   /** Only of calls of these names. */
@@ -60,7 +63,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestEnd> {
   const { module, platform, memories = [], memoryPages } = options
   const preview1 = new Preview1({ ...options, waits: platform === 'jspi' })
   checkMemories(memories, memoryPages)
-  checkModule(module, preview1.table, memories)
+  const entry = checkModule(module, preview1.table, memories, options.requests !== undefined)
 
   let instance: WasmInstance | undefined
   let own: WasmMemory | undefined
@@ -81,9 +84,10 @@ export async function runGuest(options: GuestOptions): Promise<GuestEnd> {
     }
     instance = await wasmApi().instantiate(module, all)
     preview1.attach(instance, own)
-    const start = instance.exports._start as WasmFunction
-    if (platform === 'jspi') await wasmApi().promising!(start)()
-    else start()
+    const run = (f: WasmFunction, args: readonly unknown[] = []) =>
+      platform === 'jspi' ? wasmApi().promising!(f)(...args) : f(...args)
+    await run(instance.exports[entry] as WasmFunction)
+    if (entry === '_initialize') await serveLibrary(options.requests!, instance, memory, run)
     return { exitCode: 0, calls: preview1.calls }
   } catch (error) {
     const end = endOf(preview1.ending ?? error)
@@ -131,8 +135,13 @@ function suspending(preview1: Preview1, table: Table, options: GuestOptions): Re
   return trampolined(turns.table, new (wasmApi().Suspending!)(pause))
 }
 
-/** Throws GuestError for a module that is not a preview1 command. */
-function checkModule(module: WasmModule, table: Table, memories: readonly MemoryType[]): void {
+/** The export that it starts with. Throws GuestError for a module that is no preview1 command and, if those run, no library. */
+function checkModule(
+  module: WasmModule,
+  table: Table,
+  memories: readonly MemoryType[],
+  libraries: boolean,
+): '_start' | '_initialize' {
   const api = wasmApi()
   const imports = api.Module.imports(module)
   if (imports.some(({ module: from }) => from === 'wasi_unstable'))
@@ -151,14 +160,16 @@ function checkModule(module: WasmModule, table: Table, memories: readonly Memory
     throw new GuestError(`the program needs ${names}, which runtab does not have; it offers ${PREVIEW1}`)
   }
   const exports = new Map(api.Module.exports(module).map(({ name, kind }) => [name, kind]))
-  if (exports.get('_start') !== 'function') {
-    const what = exports.has('_initialize')
-      ? 'is a library (it exports _initialize)'
-      : 'has no entry point (it exports no _start)'
-    throw new GuestError(`the program ${what}; runtab runs commands, which export _start`)
-  }
+  const entry = (['_start', '_initialize'] as const).find((name) => exports.get(name) === 'function')
+  if (entry === undefined)
+    throw new GuestError(
+      'the program has no entry point: it exports neither _start, as commands do, nor _initialize, as libraries do',
+    )
+  if (entry === '_initialize' && !libraries)
+    throw new GuestError('the program is a library (it exports _initialize), of which nothing is asked here')
   if (exports.get('memory') !== 'memory' && given === 0)
     throw new GuestError('the program exports no memory and imports none, which its system calls would need')
+  return entry
 }
 
 /** What an engine can run out of, and how that is told. */

@@ -28,7 +28,10 @@ export function createRunner(options: RunnerOptions): GuestRunner {
     functions: functionNames(),
     compile: compileProgram,
 
-    async run(program, { task, args, env, preopens, kill, killed, counters, trace }: GuestProcess): Promise<GuestEnd> {
+    async run(
+      program,
+      { task, args, env, preopens, kill, killed, counters, trace, requests }: GuestProcess,
+    ): Promise<GuestEnd> {
       // The caller learns of the process before it runs: on platform inline the whole program is one synchronous call.
       await macrotask()
       return runGuest({
@@ -44,6 +47,7 @@ export function createRunner(options: RunnerOptions): GuestRunner {
         macrotask,
         kill,
         counters,
+        requests,
         strace: trace && ((line) => trace.line(line)),
         straced: trace?.calls,
         wait: (blocked) =>
