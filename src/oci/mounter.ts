@@ -95,16 +95,22 @@ export class Mounter {
   }
 
   /** An overlay whose upper is a tmpfs of its own, of the kind and with the owner and mode of the top lower. */
-  #overMemory(lowers: readonly VirtualDentry[], source: string, flags: MountFlags): Mount {
+  #overMemory(lowers: readonly VirtualDentry[], source: string, flags: MountFlags, data = ''): Mount {
     const top = lowers[0]!.dentry.inode
-    const data = `mode=${(top.mode & 0o7777).toString(8)},uid=${top.uid},gid=${top.gid}`
+    const like = `mode=${(top.mode & 0o7777).toString(8)},uid=${top.uid},gid=${top.gid}`
     const rootKind = top.kind === 'directory' ? 'directory' : 'file'
-    const upper = this.#vfs.newFilesystem({ type: 'tmpfs', data, internal: { rootKind } })
-    return this.#overlayOf(new VirtualDentry(this.#vfs.newMount(upper), upper.root), lowers, source, flags)
+    const upper = this.#vfs.newFilesystem({ type: 'tmpfs', data: like, internal: { rootKind } })
+    return this.#overlayOf(new VirtualDentry(this.#vfs.newMount(upper), upper.root), lowers, source, flags, data)
   }
 
   /** An overlay of places; each keeps its filesystem alive until the overlay is gone. */
-  #overlayOf(upper: VirtualDentry, lowers: readonly VirtualDentry[], source: string, flags: MountFlags): Mount {
+  #overlayOf(
+    upper: VirtualDentry,
+    lowers: readonly VirtualDentry[],
+    source: string,
+    flags: MountFlags,
+    data = '',
+  ): Mount {
     const held = lowers.map(({ mount, dentry }) => this.#vfs.newMount(mount.superblock, { root: dentry }))
     held.push(upper.mount.parent || upper.mount.namespace ? this.#vfs.newMount(upper.mount.superblock) : upper.mount)
     const release = () => {
@@ -116,7 +122,7 @@ export class Mounter {
       release,
     }
     try {
-      return this.#vfs.newMount(this.#vfs.newFilesystem({ type: 'overlay', source, internal: layers }), {
+      return this.#vfs.newMount(this.#vfs.newFilesystem({ type: 'overlay', source, data, internal: layers }), {
         source,
         flags,
       })
@@ -196,14 +202,25 @@ export class Mounter {
 
   /** Lowers are sources as a bind has them, the top one first; without `upperdir` the upper is in memory. */
   #overlay({ spec }: PreparedMount, options: MountOptions): Mount {
-    const { lowerdirs, upperdir } = parseOverlayOptions(options.data, { names: true })
+    const { lowerdirs, upperdir, workdir, userxattr } = parseOverlayOptions(options.data, { names: true })
     if (!lowerdirs) throw new ErrnoError('EINVAL', undefined, 'an overlay needs lowerdir=NAME[:NAME…] in its options')
     const lowers = lowerdirs.map((path) => this.#layer('lowerdir', path))
     const source = spec.source ?? 'overlay'
-    if (upperdir === undefined) return this.#overMemory(lowers, source, options.flags)
+    const data = userxattr ? 'userxattr' : ''
+    if (upperdir === undefined) return this.#overMemory(lowers, source, options.flags, data)
     const upper = this.#layer('upperdir', upperdir)
     if (upper.mount.readonly) throw new ErrnoError('EROFS', undefined, `upperdir "${upperdir}" is read-only`)
-    return this.#overlayOf(upper, lowers, source, options.flags)
+    if (workdir !== undefined) this.#makeWork(workdir)
+    return this.#overlayOf(upper, lowers, source, options.flags, data)
+  }
+
+  /** Nothing is kept in it; it is made as Linux makes it, where it can be, for who looks for it. */
+  #makeWork(workdir: string): void {
+    try {
+      this.#task.mkdirat(AT_FDCWD, `${workdir}/work`, 0o700)
+    } catch (error) {
+      if (!(error instanceof ErrnoError)) throw error
+    }
   }
 
   #layer(option: string, path: string): VirtualDentry {

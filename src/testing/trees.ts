@@ -11,6 +11,7 @@ import { credentialsOf } from '../vfs/context.ts'
 import type { DirectoryInode, FileInode, Inode, PageSource } from '../vfs/inode.ts'
 import type { Superblock } from '../vfs/mount.ts'
 import { VirtualDentry } from '../vfs/mount.ts'
+import { resolve } from '../vfs/path-walk.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { Attempt, WaitQueue, WouldBlock } from '../vfs/waiting.ts'
 
@@ -160,6 +161,10 @@ export class Shell {
     } finally {
       this.task.settle()
     }
+  }
+
+  place(path: string): VirtualDentry {
+    return this.call((task) => resolve(task, task.root, path, true))
   }
 
   open(path: string, flags: number, mode = 0o666): number {

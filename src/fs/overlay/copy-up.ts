@@ -92,12 +92,20 @@ export function prepare(node: OverlayInode, attempt: Attempt, size?: number): Pr
 class DataCopy {
   readonly file: FileInode
   #done = 0
+  /** The ctime of the source that was copied from so far. */
+  #of: bigint | undefined
 
   constructor(file: FileInode) {
     this.file = file
   }
 
   run(source: FileInode, wanted: number | undefined, attempt: Attempt): void {
+    if (this.#of !== source.ctime && this.#done > 0) {
+      // It changed while this waited: a copy is of one moment.
+      this.#done = 0
+      this.file.truncate?.(0, attempt)
+    }
+    this.#of = source.ctime
     const size = wanted ?? source.size
     const end = Math.min(size, source.size)
     if (this.#done < end) this.#copy(source, end, attempt)
