@@ -253,7 +253,8 @@ test('after ten times its size was rewritten, a volume takes less than twice its
 test('a log becomes chunks, of which only those that changed are written again', async () => {
   const records = new MemoryStore()
   const files = await KeptFiles.open(records)
-  for (let i = 0; i < 8_000; i++) files.actor.write(`a rather long long long long long long long name of a file, number ${i}`)
+  for (let i = 0; i < 8_000; i++)
+    files.actor.write(`a rather long long long long long long long name of a file, number ${i}`)
   const write = async (count: number) => {
     for (let i = 0; i < count; i++) {
       files.actor.write('same', String(i))
