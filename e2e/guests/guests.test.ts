@@ -154,8 +154,8 @@ describe('bench', () => {
     expect(names).toEqual(benchRows.map(({ name }) => name))
     const module = await WebAssembly.compile(readFileSync(await buildGuest('bench.c')))
     for (const name of names) {
-      const args = [name, '30', '0', '1']
-      const expected = expect.stringMatching(new RegExp(`^${name} 30 \\d+\\.\\d\n$`))
+      const args = [name, '10', '0', '1']
+      const expected = expect.stringMatching(new RegExp(`^${name} 10 \\d+\\.\\d\n$`))
       expect(await run('bench.c', { args })).toEqual({ stdout: expected, stderr: '', exitCode: 0 })
       expect(readdirSync(dir)).toEqual([])
       expect(await runShim(module, { args })).toEqual({ stdout: expected, stderr: '', exitCode: 0 })
