@@ -160,7 +160,7 @@ describe('bench', () => {
       expect(readdirSync(dir)).toEqual([])
       expect(await runShim(module, { args })).toEqual({ stdout: expected, stderr: '', exitCode: 0 })
     }
-  })
+  }, 180_000) // forty runs, each a process of its own on the one side
 
   test('refuses a row that it does not have', async () => {
     expect(await run('bench.c', { args: ['nonsense', '1'] })).toMatchObject({ stdout: '', exitCode: 2 })
