@@ -1,0 +1,44 @@
+/** Bytes of an archive in memory, in pieces of one size, as one source. */
+
+import type { PageSource } from '../../vfs/inode.ts'
+import { copyBytes } from '../../vfs/pages.ts'
+
+const PIECE = 1 << 20
+
+export class PieceSource implements PageSource {
+  size = 0
+  readonly #pieces: Uint8Array[] = []
+
+  /** While it is filled: copies the bytes to the end. */
+  append(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; ) {
+      const from = this.size % PIECE
+      if (from === 0) this.#pieces.push(new Uint8Array(PIECE))
+      const count = Math.min(PIECE - from, bytes.length - at)
+      copyBytes(bytes, at, this.#pieces.at(-1)!, from, count)
+      this.size += count
+      at += count
+    }
+  }
+
+  /** No more comes: what the last piece has too much is given back. */
+  seal(): this {
+    const last = this.#pieces.length - 1
+    if (last >= 0) this.#pieces[last] = this.#pieces[last]!.slice(0, this.size - last * PIECE)
+    return this
+  }
+
+  read(memory: Uint8Array, at: number, length: number, offset: number): void {
+    for (let done = 0; done < length; ) {
+      const from = (offset + done) % PIECE
+      const count = Math.min(PIECE - from, length - done)
+      copyBytes(this.#pieces[Math.floor((offset + done) / PIECE)]!, from, memory, at + done, count)
+      done += count
+    }
+  }
+
+  /** All of it, from the start. */
+  pieces(): readonly Uint8Array[] {
+    return this.#pieces
+  }
+}
