@@ -138,6 +138,14 @@ export class TarReader {
     }
   }
 
+  /** Data of the current entry that need not be pushed: counts up to `most` bytes of it as read, and says how many. */
+  passOver(most: number): number {
+    const count = Math.min(this.#skip, most)
+    this.#skip -= count
+    this.#position += count
+    return count
+  }
+
   /** No more bytes come. Errors: EINVAL unless the archive is complete. */
   end(): void {
     if (this.#state === 'end' || (this.#state === 'header' && this.#zeroBlock && this.#have === 0)) return
