@@ -35,7 +35,8 @@ export function createArchiveHost(options: ArchiveHostOptions = {}): ArchiveHost
   }
 
   async function digest(algorithm: DigestAlgorithm, content: BlobLike | readonly Uint8Array[]): Promise<string> {
-    const blob = 'slice' in content && 'type' in content ? (content as Blob) : new Blob([...(content as readonly BlobPart[])])
+    const blob =
+      'slice' in content && 'type' in content ? (content as Blob) : new Blob([...(content as readonly BlobPart[])])
     const name = algorithm === 'sha256' ? 'SHA-256' : 'SHA-512'
     if (subtle && globalThis.crypto?.subtle && blob.size <= MOST_AT_ONCE) {
       return hex(new Uint8Array(await crypto.subtle.digest(name, await blob.arrayBuffer())))

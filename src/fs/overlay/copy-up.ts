@@ -222,7 +222,7 @@ function placeNameless(ready: Prepared, attempt: Attempt): void {
 }
 
 /** Descriptions follow. */
-function switchTo(node: OverlayNode, real: Inode, upper: Inode | undefined): void {
+export function switchTo(node: OverlayNode, real: Inode, upper: Inode | undefined): void {
   for (let i = 0; i < node.opens; i++) real.opened?.()
   for (let i = 0; i < node.opens; i++) node.real.closed?.()
   node.real = real

@@ -23,6 +23,8 @@ export class OverlayDirectory extends OverlayNode<DirectoryInode> implements Dir
   lowers: readonly LowerDirectory[]
   #children: Map<string, OverlayInode> | undefined
   #listing: Listing | undefined
+  /** The listing is to be merged anew, its cookies staying. */
+  #isStale = false
 
   constructor(place: NodePlace<DirectoryInode>, lowers: readonly LowerDirectory[]) {
     super(place)
@@ -38,7 +40,7 @@ export class OverlayDirectory extends OverlayNode<DirectoryInode> implements Dir
   lookup(name: string, attempt: Attempt): OverlayInode | undefined {
     const known = this.#children?.get(name)
     if (known !== undefined) return known
-    if (this.#listing !== undefined && !this.#listing.has(name)) return undefined
+    if (this.#listing !== undefined && !this.#isStale && !this.#listing.has(name)) return undefined
     const found = search(this.filesystem.marks, this.upper, this.lowers, name, attempt)
     return found && this.#enter(name, nodeOf(this.filesystem, this, name, found))
   }
@@ -53,8 +55,23 @@ export class OverlayDirectory extends OverlayNode<DirectoryInode> implements Dir
   }
 
   #listed(attempt: Attempt): Listing {
-    this.#listing ??= listMerged(this.filesystem, this.#children, this.upper, this.lowers, attempt)
+    if (this.#listing === undefined || this.#isStale) {
+      const merged = listMerged(this.filesystem, this.#children, this.upper, this.lowers, attempt)
+      if (this.#listing) this.#listing.become(merged)
+      else this.#listing = merged
+      this.#isStale = false
+    }
     return this.#listing
+  }
+
+  /** What was looked up. */
+  known(): Iterable<readonly [name: string, node: OverlayInode]> {
+    return this.#children ?? NOTHING_KNOWN
+  }
+
+  /** Its layers are others now, or have other names (rebase.ts). */
+  layersChanged(): void {
+    this.#isStale = this.#listing !== undefined
   }
 
   /** What the lower layers have under a name, whether or not the upper hides it. */
@@ -188,6 +205,8 @@ export class OverlayDirectory extends OverlayNode<DirectoryInode> implements Dir
     this.#listing = new Listing()
   }
 }
+
+const NOTHING_KNOWN: ReadonlyMap<string, OverlayInode> = new Map()
 
 /** The overlay's inode for what layers have under a name. A file of the upper with several names has one. */
 export function nodeOf(

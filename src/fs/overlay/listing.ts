@@ -53,6 +53,12 @@ export class Listing {
     if (removed > 32 && removed > this.#byName.size) this.#slots = this.#slots.filter((each) => each.entry)
   }
 
+  /** Takes the names of another listing; those that both have keep their cookies. */
+  become(other: Listing): void {
+    for (const name of [...this.#byName.keys()]) if (!other.has(name)) this.remove(name)
+    for (const { name, ino, kind } of other.after(0)) this.set(name, ino, kind)
+  }
+
   *after(cookie: number): Generator<ListedEntry, void> {
     const slots = this.#slots
     for (let i = firstAfter(slots, cookie); i < slots.length; i++) {

@@ -108,7 +108,7 @@ export function listMerged(
       const { name } = entry
       if (listing.has(name) || hidden.has(name)) continue
       if (inode && isWhiteout(inode)) hidden.add(name)
-      else listing.set(name, numbers.ofLower(layer, entry.ino), entry.kind)
+      else listing.set(name, known?.get(name)?.ino ?? numbers.ofLower(layer, entry.ino), entry.kind)
     }
   }
   return listing

@@ -39,8 +39,8 @@ export type OverlayInode = OverlayDirectory | OverlayFile | OverlaySymlink | Ove
 
 export abstract class OverlayNode<R extends Inode = Inode> implements InodeAttributes {
   readonly filesystem: OverlayFilesystem
-  readonly parent: OverlayDirectory | undefined
-  readonly name: string
+  parent: OverlayDirectory | undefined
+  name: string
   ino: number
   real: R
   upper: R | undefined

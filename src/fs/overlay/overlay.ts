@@ -60,7 +60,8 @@ export class OverlayFilesystem implements Filesystem {
   readonly linked = new WeakMap<Inode, OverlayInode>()
   readonly #upperNameMax: number
   readonly #top: Inode
-  readonly #release: (() => void) | undefined
+  readonly #lowers: Inode[]
+  readonly #releases: (() => void)[] = []
   #asides = 0
 
   /** Errors: EINVAL for too few or too many layers, a whiteout as root, or an overlay as the upper. */
@@ -88,7 +89,8 @@ export class OverlayFilesystem implements Filesystem {
     if (upper?.filesystem.linkMax !== undefined) this.linkMax = upper.filesystem.linkMax
     if (top.filesystem.options !== undefined) this.options = top.filesystem.options
     this.#top = top
-    this.#release = layers.release
+    this.#lowers = [...lowers]
+    if (layers.release) this.#releases.push(layers.release)
     this.root = nodeOf(this, undefined, '', {
       upper,
       lower: upper ? undefined : top,
@@ -106,7 +108,32 @@ export class OverlayFilesystem implements Filesystem {
   }
 
   release(): void {
-    this.#release?.()
+    for (const release of this.#releases) release()
+  }
+
+  /** The topmost first. */
+  get lowers(): readonly Inode[] {
+    return this.#lowers
+  }
+
+  /** To be called when the overlay lets go of its layers. */
+  onRelease(release: () => void): void {
+    this.#releases.push(release)
+  }
+
+  /** A further layer, on top of the lower ones; what the upper hid is hidden by it. Errors: EINVAL for too many. */
+  addLayer(layer: DirectoryInode): void {
+    if (this.#lowers.length >= MAX_LOWERS) {
+      throw new ErrnoError('EINVAL', undefined, `overlay: takes at most ${MAX_LOWERS} lower layers`)
+    }
+    this.#lowers.unshift(layer)
+    if (this.upperRoot && this.marks.isOpaque(this.upperRoot)) this.marks.setOpaque(this.upperRoot, false)
+    this.mergeRoots()
+  }
+
+  /** The lower roots merge as they are marked now. */
+  mergeRoots(): void {
+    if (this.root.kind === 'directory') this.root.lowers = mergedRoots(this.marks, this.upper, this.#lowers)
   }
 
   /** The number of an upper inode: its own, or the one it had before it was copied up. */

@@ -10,33 +10,36 @@
 import { ErrnoError } from '../../abi/errno.ts'
 import type { DirectoryInode, Inode } from '../../vfs/inode.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
-import { type OverlayDirectory, nodeOf } from './directory.ts'
-import { isWhiteout } from './marks.ts'
-import { type Found, search } from './merge.ts'
-import { type OverlayInode, switchTo } from './node.ts'
+import { switchTo } from './copy-up.ts'
+import type { OverlayDirectory } from './directory.ts'
+import { search } from './merge.ts'
+import type { OverlayInode } from './node.ts'
 import type { OverlayFilesystem } from './overlay.ts'
 
 /** A name whose inode is another one now, or gone, by its way from the root. */
 export type ChangedName = readonly string[]
 
-/** `layer` has what the upper holds, as `writeLayer` and `LayerReader` make it. Errors: EBUSY for a socket; EINVAL for too many layers. */
+/**
+ * `layer` has what the upper holds, as `writeLayer` writes and LayerReader reads it.
+ * Errors: EBUSY for a socket; EINVAL for too many layers; EROFS without an upper.
+ */
 export function commitUpper(overlay: OverlayFilesystem, layer: DirectoryInode, attempt: Attempt): ChangedName[] {
   const { root, upper } = parts(overlay)
   const all = contentsOf(upper, attempt)
   const socket = all.find(({ inode }) => inode.kind === 'socket')
-  if (socket) throw new ErrnoError('EBUSY', socket.path, 'a socket is bound to this name, and no layer can hold it')
-  overlay.requireRoomForLayer()
+  if (socket) throw new ErrnoError('EBUSY', socket.path, 'a socket has this name, and no layer can hold one')
   warm(root, attempt)
-
-  const opaque = overlay.marks.isOpaque(upper)
-  root.lowers = [{ directory: layer, layer: overlay.addLayer() }, ...(opaque ? [] : root.lowers)]
-  if (opaque) overlay.marks.setOpaque(upper, false)
-  const changed = new Rebase(overlay, attempt, () => false).run(root)
+  overlay.addLayer(layer)
+  const rebase = new Rebase(overlay, attempt, { filesStay: true, keeps: () => false })
+  rebase.run(root)
   remove(all, () => false, attempt)
-  return changed
+  return rebase.changed
 }
 
-/** Directories and files for which `keeps` is true stay in the upper, as places that something is mounted on have to. */
+/**
+ * What `keeps` is true for stays in the upper, as places have to that something is mounted on; so has all above them.
+ * Errors: EROFS without an upper.
+ */
 export function discardUpper(
   overlay: OverlayFilesystem,
   keeps: (path: string) => boolean,
@@ -45,16 +48,14 @@ export function discardUpper(
   const { root, upper } = parts(overlay)
   const all = contentsOf(upper, attempt)
   warm(root, attempt)
-  const [below] = overlay.lowerRoots
-  if (below) {
-    const { mode, uid, gid, mtime } = below
-    upper.setAttributes({ mode: mode & 0o7777, uid, gid, mtime }, attempt)
-  }
   for (const name of [...(upper.xattrs?.keys() ?? [])]) upper.xattrs!.delete(name)
-  root.lowers = overlay.lowerRoots.length > 0 ? overlay.mergingRoots() : root.lowers
-  const changed = new Rebase(overlay, attempt, keeps).run(root)
+  const { mode, uid, gid, mtime } = overlay.lowers[0]!
+  upper.setAttributes({ mode: mode & 0o7777, uid, gid, mtime }, attempt)
+  overlay.mergeRoots()
+  const rebase = new Rebase(overlay, attempt, { filesStay: false, keeps })
+  rebase.run(root)
   remove(all, keeps, attempt)
-  return changed
+  return rebase.changed
 }
 
 function parts(overlay: OverlayFilesystem): { root: OverlayDirectory; upper: DirectoryInode } {
@@ -95,47 +96,71 @@ function warm(directory: OverlayDirectory, attempt: Attempt): void {
   }
 }
 
+interface RebaseOptions {
+  /** A file that the lower layers have under the same name is the same file. */
+  readonly filesStay: boolean
+  readonly keeps: (path: string) => boolean
+}
+
+/** Turns the nodes that are known to what the lower layers have under their names. */
 class Rebase {
+  readonly changed: ChangedName[] = []
   readonly #overlay: OverlayFilesystem
   readonly #attempt: Attempt
-  readonly #keeps: (path: string) => boolean
-  readonly #seen = new Set<OverlayInode>()
-  readonly #changed: ChangedName[] = []
+  readonly #options: RebaseOptions
+  readonly #lowered = new Set<OverlayInode>()
 
-  constructor(overlay: OverlayFilesystem, attempt: Attempt, keeps: (path: string) => boolean) {
+  constructor(overlay: OverlayFilesystem, attempt: Attempt, options: RebaseOptions) {
     this.#overlay = overlay
     this.#attempt = attempt
-    this.#keeps = keeps
+    this.#options = options
   }
 
-  run(root: OverlayDirectory): ChangedName[] {
+  run(root: OverlayDirectory): void {
     this.#children(root, [])
-    return this.#changed
   }
 
   #children(directory: OverlayDirectory, way: readonly string[]): void {
-    for (const [name, node] of [...directory.known()]) this.#child(directory, node, [...way, name])
-    directory.relist(this.#attempt)
+    directory.layersChanged()
+    for (const [name, node] of [...directory.known()]) {
+      const { upper } = node
+      // What is not in the upper has nothing below it that is.
+      if (upper !== undefined || this.#lowered.has(node)) this.#child(directory, node, [...way, name])
+    }
   }
 
   #child(parent: OverlayDirectory, node: OverlayInode, way: readonly string[]): void {
     const name = way.at(-1)!
-    if (this.#keeps(way.join('/'))) {
+    if (this.#options.keeps(way.join('/'))) {
       if (node.kind === 'directory') this.#children(node, way)
       return
     }
     const found = search(this.#overlay.marks, undefined, parent.lowers, name, this.#attempt)
-    const again = this.#seen.has(node)
-    if (found?.lower?.kind === node.kind && !again && this.#staysItself(node)) {
-      this.#seen.add(node)
-      this.#lower(parent, node, name, found)
-      if (node.kind === 'directory') this.#children(node, way)
+    const lower = found?.lower
+    const stays = lower?.kind === node.kind && (node.kind === 'directory' || this.#options.filesStay)
+    // Of a file with several names the first one stays with it: below, each name is looked up as a file of its own.
+    if (found && lower && stays && !this.#lowered.has(node)) {
+      this.#lowered.add(node)
+      node.parent = parent
+      node.name = name
+      switchTo(node, lower, undefined)
+      if (node.kind === 'directory') {
+        node.lowers = found.lowers
+        this.#children(node, way)
+      }
       return
     }
-    if (found && node.upper === undefined && !again) return
-    // A further name of a file that has several: below, each name is a file of its own until it is looked up.
-    parent.forgetNode(name)
-    this.#changed.push(way)
-    if (!again) this.#lose(node)
+    parent.forget(name)
+    this.changed.push(way)
+    if (node.kind === 'directory') lose(node)
   }
+}
+
+/** A directory goes, with what is known in it. */
+function lose(directory: OverlayDirectory): void {
+  for (const [, node] of directory.known()) {
+    if (node.kind === 'directory') lose(node)
+    else node.lostName()
+  }
+  directory.lostName()
 }

@@ -138,7 +138,11 @@ class ImageReader {
     const manifest = readDocument('manifest', bytes, name)
     const configBytes = await this.#verified(archive, manifest.config)
     if (/wasm/.test(manifest.config.mediaType)) {
-      throw new ErrnoError('EINVAL', name, `it is a WebAssembly artifact (${manifest.config.mediaType}), not an image of files`)
+      throw new ErrnoError(
+        'EINVAL',
+        name,
+        `it is a WebAssembly artifact (${manifest.config.mediaType}), not an image of files`,
+      )
     }
     const config = readDocument('config', configBytes, blobName(manifest.config.digest))
     const layers = manifest.layers.map((layer, i) => ({
@@ -155,7 +159,9 @@ class ImageReader {
   async #choose(archive: OuterArchive, all: readonly Descriptor[], depth: number): Promise<Descriptor> {
     if (depth > 4) throw new ErrnoError('EINVAL', 'index.json', 'its indexes lie too deep in each other')
     const { platform, reference } = this.#options
-    const images = all.filter(({ annotations }) => annotations?.['vnd.docker.reference.type'] !== 'attestation-manifest')
+    const images = all.filter(
+      ({ annotations }) => annotations?.['vnd.docker.reference.type'] !== 'attestation-manifest',
+    )
     const named = reference === undefined || depth > 0 ? images : images.filter((each) => refersTo(each, reference))
     const fits = (each: Descriptor, wanted: string) => {
       const text = each.platform ? platformText(each.platform) : ''
@@ -172,11 +178,17 @@ class ImageReader {
     const [chosen] = different
     if (!chosen || different.length > 1) {
       const has = named.map((each) =>
-        [each.annotations?.[REF_NAME], each.platform ? platformText(each.platform) : undefined].filter(Boolean).join(' '),
+        [each.annotations?.[REF_NAME], each.platform ? platformText(each.platform) : undefined]
+          .filter(Boolean)
+          .join(' '),
       )
       const wish = platform === undefined ? (reference ?? 'the one') : platform
       const rule = chosen ? `several are ${wish}: say platform or reference` : `there is no image for ${wish}`
-      throw new ErrnoError('EINVAL', 'index.json', `${rule}; it has ${has.map((each) => `"${each}"`).join(', ') || 'none'}`)
+      throw new ErrnoError(
+        'EINVAL',
+        'index.json',
+        `${rule}; it has ${has.map((each) => `"${each}"`).join(', ') || 'none'}`,
+      )
     }
     if (!isIndex(chosen)) return chosen
     const nested = readDocument('index', await this.#verified(archive, chosen), blobName(chosen.digest))
@@ -198,7 +210,11 @@ class ImageReader {
     const named = /^(?:blobs\/sha256\/)?([0-9a-f]{64})(?:\.json)?$/.exec(image.Config)?.[1]
     if (named) await this.#requireDigest(`sha256:${named}`, [configBytes], image.Config)
     const config = readDocument('config', configBytes, image.Config)
-    const layers = image.Layers.map((name, i) => ({ blob: archive.require(name), name, diffId: config.rootfs.diff_ids[i] }))
+    const layers = image.Layers.map((name, i) => ({
+      blob: archive.require(name),
+      name,
+      diffId: config.rootfs.diff_ids[i],
+    }))
     return this.#finish(undefined, config, configBytes, layers, image.Config)
   }
 
@@ -242,7 +258,11 @@ class ImageReader {
     const content = source instanceof PieceSource ? source.pieces() : blob
     const actual = `sha256:${await this.#host.digest('sha256', content)}`
     if (diffId?.startsWith('sha256:') && diffId !== actual) {
-      throw new ErrnoError('EINVAL', name, `its content has the digest ${actual}, its image's config tells of ${diffId}`)
+      throw new ErrnoError(
+        'EINVAL',
+        name,
+        `its content has the digest ${actual}, its image's config tells of ${diffId}`,
+      )
     }
     return {
       filesystem,
@@ -259,9 +279,19 @@ class ImageReader {
   async #compression(blob: BlobLike, name: string | undefined): Promise<'gzip' | undefined> {
     const start = await this.#host.bytes(blob, 0, Math.min(6, blob.size))
     const begins = (...bytes: number[]) => bytes.every((byte, i) => start[i] === byte)
-    const kind = begins(0x28, 0xb5, 0x2f, 0xfd) ? 'zstd' : begins(0xfd, 0x37, 0x7a, 0x58, 0x5a) ? 'xz' : begins(0x42, 0x5a, 0x68) ? 'bzip2' : undefined
+    const kind = begins(0x28, 0xb5, 0x2f, 0xfd)
+      ? 'zstd'
+      : begins(0xfd, 0x37, 0x7a, 0x58, 0x5a)
+        ? 'xz'
+        : begins(0x42, 0x5a, 0x68)
+          ? 'bzip2'
+          : undefined
     if (kind !== undefined) {
-      throw new ErrnoError('EINVAL', name, `it is compressed with ${kind}, which browsers do not know: use gzip, or none`)
+      throw new ErrnoError(
+        'EINVAL',
+        name,
+        `it is compressed with ${kind}, which browsers do not know: use gzip, or none`,
+      )
     }
     return begins(0x1f, 0x8b) ? 'gzip' : undefined
   }
