@@ -5,6 +5,7 @@
 
 import type { BootOptions, PlatformName } from '../src/abi/wire.ts'
 import { ContentReaders } from '../src/fs/gofer/content.ts'
+import { createArchiveHost } from '../src/host/archives.ts'
 import { createBlobReader } from '../src/host/blob-reader.ts'
 import { createClock } from '../src/host/clock.ts'
 import { HostDoorbell } from '../src/host/doorbell.ts'
@@ -29,7 +30,7 @@ addEventListener('message', ({ ports: [port] }) => {
 })
 
 /** Errors: why the platform asked for can't be had, in a sentence. */
-function boot({ platform: wanted, guests }: BootOptions): Booted {
+function boot({ platform: wanted, guests, allowRootfsTarAnnotation }: BootOptions): Booted {
   const report = choosePlatform(detectFeatures(), { offered: guests ? [...WITHIN, 'worker'] : WITHIN, wanted })
   const { platform } = report
   const clock = createClock()
@@ -44,12 +45,15 @@ function boot({ platform: wanted, guests }: BootOptions): Booted {
     runtime.fetching({ stage: 'fetch', path: url, loaded, ...(total !== undefined && { total }) }),
   )
   let runner: GuestRunner
+  let archives = createArchiveHost()
   if (platform === 'worker') {
     const serving = new Serving({ ...waiting, doorbell: new HostDoorbell(), now: () => performance.now() })
     const { fetch } = urls
     urls = { fetch: (url, size) => serving.unblocked(fetch(url, size)) }
+    archives = createArchiveHost({ awaited: (work) => serving.unblocked(work) })
     runner = createWorkerRunner(serving, workersOfPage(guests as MessagePort))
   } else runner = createRunner({ ...waiting, platform, entropy, sleep: createSleep(clock) })
-  const runtime = new Runtime({ clock, timer, entropy, runner, readers: new ContentReaders(createBlobReader(), urls) })
+  const readers = new ContentReaders(createBlobReader(), urls)
+  const runtime = new Runtime({ clock, timer, entropy, runner, readers, archives, allowRootfsTarAnnotation })
   return { runtime, report }
 }

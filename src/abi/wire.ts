@@ -8,9 +8,10 @@
  */
 
 import type { Errno } from './errno.ts'
+import type { ImageCall, ImageCalls } from './images.ts'
 import type { FileKind, Stat } from './syscalls.ts'
 import type { TerminalAttributes, WindowSize } from './terminal.ts'
-import type { Tree } from './tree.ts'
+import type { BlobLike, Tree } from './tree.ts'
 
 /** Where guests run and how their calls wait. */
 export type PlatformName = 'worker' | 'jspi' | 'inline'
@@ -20,6 +21,8 @@ export interface BootOptions {
   readonly platform?: PlatformName
   /** A MessagePort at whose other end the page makes Workers for guests, by GuestOrder. Without it there is no `worker`. */
   readonly guests?: MessagePortLike
+  /** Heeds annotations that fill a root's upper from a file of the bundle. */
+  readonly allowRootfsTarAnnotation?: boolean
 }
 
 /**
@@ -243,8 +246,8 @@ export interface KernelService {
   boot(options: BootOptions): Promise<Reply<BootReport>>
   /** Hands a tree of files to the sandbox's bundle, under a name that `root.path` and mount sources can use. */
   provide(name: string, tree: Tree): Promise<Reply<void>>
-  /** Gives the warnings that the spec earned. */
-  create(id: string, spec: unknown): Promise<Reply<{ warnings: readonly string[] }>>
+  /** Gives the warnings that the spec earned. `upper` is a snapshot that the root's upper starts with. */
+  create(id: string, spec: unknown, upper?: BlobLike): Promise<Reply<{ warnings: readonly string[] }>>
   /** Runs the spec's process, if it has one. The port carries its streams. */
   start(id: string, launch: LaunchOptions, stdio: MessagePortLike): Promise<Reply<StartedProcess | undefined>>
   exec(id: string, process: unknown, launch: LaunchOptions, stdio: MessagePortLike): Promise<Reply<StartedProcess>>
@@ -273,6 +276,10 @@ export interface KernelService {
   writePipe(pipe: number, bytes: Uint8Array): Promise<Reply<void>>
   /** The page lets go of an end; its call that waits there is cancelled. */
   closePipe(pipe: number, end: PipeEndName): Promise<Reply<void>>
+  image<Call extends ImageCall>(
+    call: Call,
+    args: Parameters<ImageCalls[Call]>,
+  ): Promise<Reply<ReturnType<ImageCalls[Call]>>>
   shutdown(): Promise<Reply<void>>
 }
 

@@ -1,10 +1,15 @@
 /** A container: processes with their own view of files. The words are those of the OCI runtime-spec. */
 
+import type { Change, CommitOptions, ExportedLayer, ExportLayerOptions, ImageInfo } from '../abi/images.ts'
 import type { ContainerState, FileCall, FileCalls, LaunchOptions, MountInfo, StartedProcess } from '../abi/wire.ts'
 import type { ProcessInput } from '../oci/spec.ts'
 import { type FileSystem, fileSystem } from './file-system.ts'
+import { Image } from './image.ts'
 import type { Kernel } from './kernel.ts'
 import { launchOptions, moved, Process, type RunOptions, Stdio } from './process.ts'
+
+/** A layer that left a container. */
+export type Layer = Omit<ExportedLayer, 'parts'> & { readonly blob: Blob }
 
 export class Container {
   readonly id: string
@@ -62,6 +67,37 @@ export class Container {
   /** Its mount table, in the order of mounting. */
   mounts(): Promise<readonly MountInfo[]> {
     return this.#kernel.call('mounts', [this.id])
+  }
+
+  /** What its files are different in from what its root was made from: look before you commit or discard. */
+  diff(): Promise<readonly Change[]> {
+    return this.#kernel.call('image', ['diff', [this.id]]) as Promise<readonly Change[]>
+  }
+
+  /**
+   * What it has changed, as an archive: a layer as OCI has it, or a snapshot to go on from. It is one state of the files,
+   * also while programs run.
+   */
+  async exportLayer(options: ExportLayerOptions = {}): Promise<Layer> {
+    const answer = await this.#kernel.call('image', ['exportLayer', [this.id, options]])
+    const { parts, ...layer } = answer as ExportedLayer
+    return { ...layer, blob: new Blob(parts as BlobPart[], { type: layer.mediaType }) }
+  }
+
+  /**
+   * Makes a layer of what has changed, on top of those it was made from: an image. The container goes on, its upper layer
+   * empty again; open files and working directories stay what they are. EBUSY while a socket has a name.
+   */
+  async commit(options: CommitOptions = {}): Promise<Image> {
+    return new Image(this.#kernel, (await this.#kernel.call('image', ['commit', [this.id, options]])) as ImageInfo)
+  }
+
+  /**
+   * Takes back everything that has changed. What is mounted stays, with the directories that it is mounted on; files that
+   * are open stay as they are for who has them open, as if they were removed.
+   */
+  async discard(): Promise<void> {
+    await this.#kernel.call('image', ['discard', [this.id]])
   }
 
   async #launch(

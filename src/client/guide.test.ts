@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { buildGuest } from '../../e2e/guests/build.mjs'
 import { ContentReaders } from '../fs/gofer/content.ts'
+import { createArchiveHost } from '../host/archives.ts'
 import { createClock } from '../host/clock.ts'
 import { createEntropy } from '../host/entropy.ts'
 import { createMacrotasks } from '../host/macrotask.ts'
@@ -53,7 +54,7 @@ function kernels() {
     const fetchGuest = async (url: string) =>
       new Uint8Array(readFileSync(await buildGuest(url.replace(/.*\/(\w+)\.wasm$/, '$1.c'))))
     const readers = new ContentReaders({ read: noBlobs }, { fetch: fetchGuest })
-    const runtime = new Runtime({ clock, timer, entropy, runner, readers })
+    const runtime = new Runtime({ clock, timer, entropy, runner, readers, archives: createArchiveHost() })
     serveKernel(() => ({ runtime, report: { platform: 'inline', reason: 'Node', available: ['inline'] } }), port2)
     stops.push(() => macrotasks.close())
     const sandbox = await Sandbox.boot({ ...options, worker: () => port1 })

@@ -1,6 +1,16 @@
 /** The package's entry: a sandbox for a page. */
 
 export type {
+  ArchiveLimits,
+  Change,
+  CommitOptions,
+  ExportImageOptions,
+  ExportLayerOptions,
+  ImageProcess,
+  ImportImageOptions,
+  LayerInfo,
+} from '../abi/images.ts'
+export type {
   BootReport,
   ContainerState,
   ExitStatus,
@@ -11,14 +21,16 @@ export type {
 } from '../abi/wire.ts'
 export type { ProcessInput, SpecInput } from '../oci/spec.ts'
 export type { Encoding, Mode, OpenFlags, Time, WriteData } from './arguments.ts'
-export type { Container } from './container.ts'
+export type { Bytes } from './blobs.ts'
+export type { Container, Layer } from './container.ts'
 export type { SandboxError } from './errors.ts'
 export type { FileHandle, ReadStreamOptions, ReadWriteOptions, WriteStreamOptions } from './file-handle.ts'
 export type { FileSystem, ListOptions, ReadFileOptions, WriteFileOptions } from './file-system.ts'
+export type { Image } from './image.ts'
 export type { KernelSource } from './kernel.ts'
 export type { Pipe, PipeEnd } from './pipe.ts'
 export type { Process, RunOptions } from './process.ts'
-export { Sandbox, type SandboxOptions } from './sandbox.ts'
+export { type CreateOptions, type CreateSpec, Sandbox, type SandboxOptions } from './sandbox.ts'
 export type { BigIntStats, Dirent, StatOptions, Stats } from './stats.ts'
 export type { StdioFile, StdioOption } from './stdio.ts'
 export type { Terminal, TerminalAttributes, TerminalEmulator, WindowSize } from './terminal.ts'

@@ -60,6 +60,10 @@ class FakeRuntime implements ServedRuntime {
   readonly ids = new Map<string, unknown>()
   readonly #files: Files
   readonly pipes: HostPipes
+  images(): Promise<never> {
+    throw new Error('it has no images')
+  }
+
   stopped = false
   onShutdown: () => Promise<void> = async () => {}
 

@@ -1,10 +1,13 @@
 /** A sandbox: a kernel in a Worker, the files handed to it, and its containers. */
 
+import type { ImageInfo, ImportImageOptions } from '../abi/images.ts'
 import type { BootReport, ContainerState, PlatformName } from '../abi/wire.ts'
 import type { SpecInput } from '../oci/spec.ts'
 import { asyncDispose } from './async-dispose.ts'
+import { type Bytes, blobOf } from './blobs.ts'
 import { Container } from './container.ts'
 import { guestWorkers } from './guest-workers.ts'
+import { Image } from './image.ts'
 import { Kernel, type KernelSource } from './kernel.ts'
 import { Pipe } from './pipe.ts'
 import { type Files, tree } from './tree.ts'
@@ -16,7 +19,20 @@ export interface SandboxOptions {
   bundle?: Record<string, Files>
   /** Where the kernel is, if not in a Worker of our own making: a Worker, the URL of its script, or a port to one. */
   worker?: KernelSource
+  /**
+   * Heeds gVisor's annotation `dev.gvisor.tar.rootfs.upper` (also with `.` and a container's id behind it): the root's upper
+   * layer starts with the snapshot in that file of the bundle, `name/path`. False if left out.
+   */
+  allowRootfsTarAnnotation?: boolean
 }
+
+export interface CreateOptions {
+  /** A snapshot, as `container.exportLayer({ form: 'snapshot' })` makes it: what the root's upper layer starts with. */
+  upper?: Bytes
+}
+
+/** A container spec, whose root may be an image. */
+export type CreateSpec = Omit<SpecInput, 'root'> & { root?: SpecInput['root'] | Image }
 
 export class Sandbox {
   /** Where programs run. */
@@ -34,11 +50,15 @@ export class Sandbox {
    * where the Worker does not start.
    */
   static async boot(options: SandboxOptions = {}): Promise<Sandbox> {
-    const { platform, bundle, worker } = options
+    const { platform, bundle, worker, allowRootfsTarAnnotation } = options
     const kernel = new Kernel(worker)
     try {
       const guests = guestWorkers(kernel)
-      const wishes = { guests, ...(platform !== undefined && { platform }) }
+      const wishes = {
+        guests,
+        ...(platform !== undefined && { platform }),
+        ...(allowRootfsTarAnnotation !== undefined && { allowRootfsTarAnnotation }),
+      }
       const sandbox = new Sandbox(kernel, await kernel.call('boot', [wishes], [guests]))
       for (const [name, files] of Object.entries(bundle ?? {})) await sandbox.provide(name, files)
       return sandbox
@@ -69,14 +89,30 @@ export class Sandbox {
    * Makes a container: its mounts are made, nothing runs yet. `spec` is a runtime-spec `config.json`, all of it optional.
    * An invalid spec is one error, whose `faults` list everything that is wrong with it.
    */
-  async create(id: string, spec: SpecInput = {}): Promise<Container> {
-    const { warnings } = await this.#kernel.call('create', [id, spec])
+  async create(id: string, spec: CreateSpec = {}, { upper }: CreateOptions = {}): Promise<Container> {
+    const root = spec.root instanceof Image ? { path: spec.root.name } : spec.root
+    const given: SpecInput = root === undefined ? (spec as SpecInput) : { ...spec, root }
+    const snapshot = upper === undefined ? undefined : await blobOf(upper, 'options.upper')
+    const { warnings } = await this.#kernel.call('create', [id, given, snapshot])
     return new Container(this.#kernel, this.platform === 'inline', id, warnings)
   }
 
   /** A pipe, for `stdio` of processes of any container, and for the page. */
   async pipe(): Promise<Pipe> {
     return new Pipe(this.#kernel, await this.#kernel.call('pipe', []))
+  }
+
+  /**
+   * Takes an image into the bundle: an OCI image layout in a tar, what `docker save` writes, or a tar of a root filesystem; each,
+   * and each layer in it, plain or with gzip. Its digests are verified. What is faulty is refused with the entry and the
+   * rule, and nothing of it is left.
+   */
+  async importImage(source: Bytes, options: ImportImageOptions = {}): Promise<Image> {
+    const blob = await blobOf(source, 'source')
+    const info = await this.#kernel.call('image', ['importImage', [blob, options]])
+    const image = new Image(this.#kernel, info as ImageInfo)
+    this.#provided.push(blob)
+    return image
   }
 
   /** The state of every container. */

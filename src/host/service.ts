@@ -7,7 +7,8 @@
 
 import { expose, transfer } from 'comlink'
 import { ErrnoError } from '../abi/errno.ts'
-import type { Tree } from '../abi/tree.ts'
+import type { ExportedLayer, ImageCall, ImageCalls } from '../abi/images.ts'
+import type { BlobLike, Tree } from '../abi/tree.ts'
 import type {
   BootOptions,
   BootReport,
@@ -33,7 +34,7 @@ import { ProcessPort, type RunningProcess } from './process-port.ts'
 /** What is served: the containers of one sandbox, as oci/runtime.ts has them. */
 export interface ServedRuntime {
   provide(name: string, tree: Tree): void
-  create(id: string, spec: unknown): Promise<{ warnings: readonly string[] }>
+  create(id: string, spec: unknown, upper?: BlobLike): Promise<{ warnings: readonly string[] }>
   start(id: string, stdio: ProcessStdio): Promise<RunningProcess | undefined>
   exec(id: string, process: unknown, stdio: ProcessStdio): Promise<RunningProcess>
   kill(id: string, signal: string | number, pid?: number): void
@@ -45,7 +46,12 @@ export interface ServedRuntime {
   mounts(id: string): MountInfo[]
   files(id: string): Files
   readonly pipes: HostPipes
+  images(): Promise<ServedImages>
   shutdown(): Promise<void>
+}
+
+type ServedImages = {
+  [Call in ImageCall]: (...args: Parameters<ImageCalls[Call]>) => Promise<ReturnType<ImageCalls[Call]>>
 }
 
 export interface Booted {
@@ -80,8 +86,8 @@ class Service implements KernelService {
     return reply(() => this.#runtime.provide(name, tree))
   }
 
-  create(id: string, spec: unknown) {
-    return reply(() => this.#runtime.create(id, spec))
+  create(id: string, spec: unknown, upper?: BlobLike) {
+    return reply(() => this.#runtime.create(id, spec, upper))
   }
 
   start(id: string, options: LaunchOptions, stdio: MessagePortLike): Promise<Reply<StartedProcess | undefined>> {
@@ -150,6 +156,14 @@ class Service implements KernelService {
     return reply(() => this.#runtime.pipes.close(pipe, end))
   }
 
+  async image<Call extends ImageCall>(call: Call, args: Parameters<ImageCalls[Call]>) {
+    const answer = await reply(async () => {
+      const images = (await this.#runtime.images()) as unknown as Record<Call, (...args: unknown[]) => Promise<unknown>>
+      return images[call](...args) as Promise<ReturnType<ImageCalls[Call]>>
+    })
+    return transfer(answer, buffersOf(answer))
+  }
+
   shutdown() {
     return reply(() => this.#booted?.runtime.shutdown())
   }
@@ -158,6 +172,14 @@ class Service implements KernelService {
     if (!this.#booted) throw new Error('the sandbox is not booted')
     return this.#booted.runtime
   }
+}
+
+/** The memory of the parts of an export, each once. */
+function buffersOf(answer: Reply<unknown>): ArrayBuffer[] {
+  const value = 'value' in answer ? answer.value : undefined
+  const parts = Array.isArray(value) ? value : ((value as Partial<ExportedLayer> | undefined)?.parts ?? [])
+  const buffers = parts.flatMap((part) => (part instanceof Uint8Array ? [part.buffer as ArrayBuffer] : []))
+  return [...new Set(buffers)]
 }
 
 async function launch(

@@ -4,8 +4,9 @@ import type { Tree } from '../abi/tree.ts'
 import type { ExitStatus } from '../abi/wire.ts'
 import { ContentReaders } from '../fs/gofer/content.ts'
 import type { ProcessStdio } from '../kernel/process.ts'
-import { Runtime } from '../oci/runtime.ts'
+import { Runtime, type RuntimeOptions } from '../oci/runtime.ts'
 import { createRunner } from '../wasi/runner.ts'
+import { createArchiveHost } from './archives.ts'
 import { createClock } from './clock.ts'
 import { createEntropy } from './entropy.ts'
 import { createMacrotasks } from './macrotask.ts'
@@ -29,7 +30,7 @@ export interface Finished extends ExitStatus {
 const NO_BYTES = new Uint8Array(0)
 
 /** Boots a kernel on platform `inline`. */
-export function bootWorld(): World {
+export function bootWorld(options: Pick<RuntimeOptions, 'allowRootfsTarAnnotation'> = {}): World {
   const clock = createClock()
   const entropy = createEntropy()
   const macrotasks = createMacrotasks()
@@ -41,7 +42,7 @@ export function bootWorld(): World {
     throw new Error('there are no Blobs and URLs in this world')
   }
   const readers = new ContentReaders({ read: noHost }, { fetch: noHost })
-  const runtime = new Runtime({ clock, timer, entropy, runner, readers })
+  const runtime = new Runtime({ clock, timer, entropy, runner, readers, archives: createArchiveHost(), ...options })
   return {
     runtime,
     start: (id) =>

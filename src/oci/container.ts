@@ -9,6 +9,7 @@ import { ErrnoError } from '../abi/errno.ts'
 import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_RDONLY, O_TRUNC, O_WRONLY } from '../abi/linux.ts'
 import { WINDOW, type WindowSize } from '../abi/terminal.ts'
 import type { ContainerState, ExitStatus, LibraryRequest, MountInfo, ProcessStats } from '../abi/wire.ts'
+import type { OverlayFilesystem } from '../fs/overlay/overlay.ts'
 import { Cancellation, untilDone, type Waiting } from '../kernel/attempts.ts'
 import { Files } from '../kernel/files.ts'
 import type { HostPipes } from '../kernel/host-pipes.ts'
@@ -24,13 +25,15 @@ import { openAll, type Redirections, releaseAll } from '../kernel/redirections.t
 import { Task } from '../kernel/task.ts'
 import { traceTo } from '../kernel/trace-file.ts'
 import { credentialsOf } from '../vfs/context.ts'
-import type { MountNamespace } from '../vfs/mount.ts'
+import type { Mount, MountNamespace } from '../vfs/mount.ts'
 import { releaseNamespace } from '../vfs/mount-tree.ts'
 import { openAt } from '../vfs/open.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { Attempt } from '../vfs/waiting.ts'
+import type { LayeredRoot } from './archive/images.ts'
 import { findExecutable } from './executable.ts'
 import { mountInfo } from './mount-info.ts'
+import type { Mounted } from './mounter.ts'
 import type { Programs } from './programs.ts'
 import type { ProcessSpec, Spec } from './spec.ts'
 
@@ -56,17 +59,19 @@ export class Container {
   readonly #namespace: MountNamespace
   /** The page's own hand in the files: the superuser, its working directory being `/`. */
   readonly #task: Task
+  readonly #layeredRoot: LayeredRoot | undefined
   readonly #processes = new Map<number, Process>()
   /** Of calls that wait in its files, by its deletion. */
   readonly #deleted = new Cancellation()
   #status: ContainerState['status'] = 'created'
   #init: Process | undefined
 
-  constructor(host: Host, id: string, spec: Spec, namespace: MountNamespace) {
+  constructor(host: Host, id: string, spec: Spec, { namespace, rootLowers }: Mounted) {
     this.id = id
     this.spec = spec
     this.#host = host
     this.#namespace = namespace
+    this.#layeredRoot = layeredRoot(id, spec, namespace, rootLowers)
     const { vfs, waiting } = host
     this.#task = new Task({ vfs, credentials: credentialsOf(0, 0), root: namespace.rootPlace })
     this.files = new Files((operation) => {
@@ -89,6 +94,12 @@ export class Container {
       annotations: this.spec.annotations ?? {},
       ...(this.#init && this.#status === 'running' && { pid: this.#init.pid }),
     }
+  }
+
+  /** Errors: a plain one where the root has no layers: it is a tmpfs then. */
+  get layeredRoot(): LayeredRoot {
+    if (this.#layeredRoot) return this.#layeredRoot
+    throw new Error(`the root of container "${this.id}" has no layers: give its spec a root, be it an empty tree`)
   }
 
   get mounts(): MountInfo[] {
@@ -273,6 +284,16 @@ function terminalEnvironment(env: readonly string[], { columns, rows }: WindowSi
   const defaults = ['TERM=xterm-256color', `COLUMNS=${columns}`, `LINES=${rows}`]
   const given = new Set(env.map((entry) => entry.slice(0, entry.indexOf('=') + 1)))
   return [...env, ...defaults.filter((entry) => !given.has(entry.slice(0, entry.indexOf('=') + 1)))]
+}
+
+function layeredRoot(
+  id: string,
+  spec: Spec,
+  { root: { superblock } }: MountNamespace,
+  lowers: readonly Mount[] | undefined,
+): LayeredRoot | undefined {
+  if (!lowers) return undefined
+  return { id, source: spec.root?.path ?? '', overlay: superblock.filesystem as OverlayFilesystem, superblock, lowers }
 }
 
 /** The soft limit that a process's spec sets: getrlimit(2). */

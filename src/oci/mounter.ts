@@ -12,6 +12,7 @@ import type { OverlayLayers } from '../fs/overlay/overlay.ts'
 import { untilDone, type Waiting } from '../kernel/attempts.ts'
 import { Task } from '../kernel/task.ts'
 import { credentialsOf } from '../vfs/context.ts'
+import type { DirectoryInode, Inode } from '../vfs/inode.ts'
 import { type Mount, type MountFlags, type MountNamespace, VirtualDentry } from '../vfs/mount.ts'
 import { releaseNamespace, releaseTree } from '../vfs/mount-tree.ts'
 import { resolve } from '../vfs/path-walk.ts'
@@ -36,6 +37,15 @@ export interface MounterOptions {
   readonly bundle: Bundle
   readonly waiting: Waiting
   readonly warn: (warning: string) => void
+  /** Fills the root's upper before it is mounted. */
+  readonly restore?: ((upper: DirectoryInode, attempt: Attempt) => void) | undefined
+}
+
+/** What a spec's mounts become. */
+export interface Mounted {
+  readonly namespace: MountNamespace
+  /** The lower layers of the root, the topmost first; undefined for a root that is no overlay. They live as long as it does. */
+  readonly rootLowers: readonly Mount[] | undefined
 }
 
 export class Mounter {
@@ -43,6 +53,8 @@ export class Mounter {
   readonly #bundle: Bundle
   readonly #waiting: Waiting
   readonly #warn: (warning: string) => void
+  readonly #restore: MounterOptions['restore']
+  #rootLowers: readonly Mount[] | undefined
   /** Walks and makes things in the new namespace, as its superuser. */
   #task!: Task
   /** What the steps before there is a task, that is the root's, hold while they wait. */
@@ -53,10 +65,11 @@ export class Mounter {
     this.#bundle = options.bundle
     this.#waiting = options.waiting
     this.#warn = options.warn
+    this.#restore = options.restore
   }
 
   /** Errors: ErrnoError with syscall `mount`, the destination as `path`, and the mount's place in the spec in `detail`. */
-  async mountAll(spec: Spec): Promise<MountNamespace> {
+  async mountAll(spec: Spec): Promise<Mounted> {
     const mounts = prepareMounts(spec)
     const root = await this.#at('root', '/', () => this.#makeRoot(spec))
     const namespace = this.#vfs.newNamespace(root)
@@ -64,7 +77,7 @@ export class Mounter {
     try {
       for (const mount of mounts) await this.#at(mount.place, mount.destination, () => this.#mount(mount, mounts))
       if (spec.root?.readonly) root.setFlags({ ...root.flags, readonly: true })
-      return namespace
+      return { namespace, rootLowers: this.#rootLowers }
     } catch (error) {
       releaseNamespace(namespace)
       throw error
@@ -89,18 +102,38 @@ export class Mounter {
   /** A tree of the bundle under a layer in memory, or an empty tmpfs. */
   #makeRoot(spec: Spec): Mount {
     if (!spec.root) return this.#vfs.newMount(this.#vfs.newFilesystem({ type: 'tmpfs', data: 'mode=755' }))
-    const place = this.#bundle.find(spec.root.path, this.#attempt)
-    requireDirectory(place, 'root.path', spec.root.path)
-    return this.#overMemory([place], spec.root.path, {})
+    const layers = this.#bundle.layers(spec.root.path, this.#attempt)
+    for (const place of layers) requireDirectory(place, 'root.path', spec.root.path)
+    return this.#overMemory(layers, spec.root.path, {}, '', (lowers) => {
+      this.#rootLowers = lowers
+    })
   }
 
-  /** An overlay whose upper is a tmpfs of its own, of the kind and with the owner and mode of the top lower. */
-  #overMemory(lowers: readonly VirtualDentry[], source: string, flags: MountFlags, data = ''): Mount {
+  /**
+   * An overlay whose upper is a tmpfs of its own, of the kind and with the owner and mode of the top lower. `asRoot` is
+   * given the mounts of the lowers; the upper of a root may be restored.
+   */
+  #overMemory(
+    lowers: readonly VirtualDentry[],
+    source: string,
+    flags: MountFlags,
+    data = '',
+    asRoot?: (lowers: readonly Mount[]) => void,
+  ): Mount {
     const top = lowers[0]!.dentry.inode
     const like = `mode=${(top.mode & 0o7777).toString(8)},uid=${top.uid},gid=${top.gid}`
     const rootKind = top.kind === 'directory' ? 'directory' : 'file'
-    const upper = this.#vfs.newFilesystem({ type: 'tmpfs', data: like, internal: { rootKind } })
-    return this.#overlayOf(new VirtualDentry(this.#vfs.newMount(upper), upper.root), lowers, source, flags, data)
+    const restore = asRoot && this.#restore
+    const contents = restore && ((root: Inode) => restore(root as DirectoryInode, this.#attempt))
+    const upper = this.#vfs.newFilesystem({ type: 'tmpfs', data: like, internal: { rootKind, contents } })
+    return this.#overlayOf(
+      new VirtualDentry(this.#vfs.newMount(upper), upper.root),
+      lowers,
+      source,
+      flags,
+      data,
+      asRoot,
+    )
   }
 
   /** An overlay of places; each keeps its filesystem alive until the overlay is gone. */
@@ -110,8 +143,10 @@ export class Mounter {
     source: string,
     flags: MountFlags,
     data = '',
+    asRoot?: (lowers: readonly Mount[]) => void,
   ): Mount {
     const held = lowers.map(({ mount, dentry }) => this.#vfs.newMount(mount.superblock, { root: dentry }))
+    asRoot?.([...held])
     held.push(upper.mount.parent || upper.mount.namespace ? this.#vfs.newMount(upper.mount.superblock) : upper.mount)
     const release = () => {
       for (const mount of held) this.#vfs.discard(mount)
@@ -204,7 +239,7 @@ export class Mounter {
   #overlay({ spec }: PreparedMount, options: MountOptions): Mount {
     const { lowerdirs, upperdir, workdir, userxattr } = parseOverlayOptions(options.data, { names: true })
     if (!lowerdirs) throw new ErrnoError('EINVAL', undefined, 'an overlay needs lowerdir=NAME[:NAME…] in its options')
-    const lowers = lowerdirs.map((path) => this.#layer('lowerdir', path))
+    const lowers = lowerdirs.flatMap((path) => this.#layers('lowerdir', path))
     const source = spec.source ?? 'overlay'
     const data = userxattr ? 'userxattr' : ''
     if (upperdir === undefined) return this.#overMemory(lowers, source, options.flags, data)
@@ -221,6 +256,14 @@ export class Mounter {
     } catch (error) {
       if (!(error instanceof ErrnoError)) throw error
     }
+  }
+
+  /** An image's name stands for all of its layers. */
+  #layers(option: string, path: string): readonly VirtualDentry[] {
+    if (path.startsWith('/')) return [this.#layer(option, path)]
+    const places = this.#bundle.layers(path, this.#attempt)
+    for (const place of places) requireDirectory(place, option, path)
+    return places
   }
 
   #layer(option: string, path: string): VirtualDentry {

@@ -6,7 +6,7 @@
 
 import { ErrnoError } from '../abi/errno.ts'
 import type { Entropy } from '../abi/platform.ts'
-import type { Tree } from '../abi/tree.ts'
+import type { BlobLike, Tree } from '../abi/tree.ts'
 import type { ContainerState, LibraryRequest, MountInfo, ProcessStats, Progress } from '../abi/wire.ts'
 import { DeviceRegistry } from '../devices/device-registry.ts'
 import { memoryDevices } from '../devices/memory-devices.ts'
@@ -20,17 +20,23 @@ import { HostPipes } from '../kernel/host-pipes.ts'
 import type { GuestRunner, Process, ProcessStdio } from '../kernel/process.ts'
 import { signalNumber } from '../kernel/signals.ts'
 import { Vfs } from '../vfs/vfs.ts'
+import type { ArchiveHost } from './archive/host.ts'
+import type { Images } from './archive/images.ts'
 import { Bundle } from './bundle.ts'
 import { Container, type Host } from './container.ts'
-import { Mounter } from './mounter.ts'
+import { Mounter, type MounterOptions } from './mounter.ts'
 import { Programs } from './programs.ts'
-import { parseProcess, parseSpec } from './spec.ts'
+import { parseProcess, parseSpec, type Spec } from './spec.ts'
 
 /** What a runtime needs of the machine: `host/` implements it. */
 export interface RuntimeOptions extends Waiting {
   readonly entropy: Entropy
   readonly readers: ContentReaders
   readonly runner: GuestRunner
+  /** What moving layers needs; left out, images and layers cannot be moved. */
+  readonly archives?: ArchiveHost
+  /** Whether the annotations dev.gvisor.tar.rootfs.upper, which fill a root's upper from a file of the bundle, are heeded. */
+  readonly allowRootfsTarAnnotation?: boolean | undefined
 }
 
 export class Runtime implements Host {
@@ -44,9 +50,12 @@ export class Runtime implements Host {
   readonly #containers = new Map<string, Container | undefined>()
   /** Who hears of fetches: the processes whose programs are being loaded. */
   readonly #loading = new Set<ProcessStdio>()
+  readonly #options: RuntimeOptions
+  #images: Promise<Images> | undefined
   #lastPid = 0
 
   constructor(options: RuntimeOptions) {
+    this.#options = options
     const devices = new DeviceRegistry()
     for (const device of memoryDevices(options.entropy)) devices.register(device)
     this.waiting = options
@@ -69,8 +78,31 @@ export class Runtime implements Host {
     this.#bundle.provide(name, tree)
   }
 
-  /** Errors: SpecError with every fault; EEXIST for an id that is taken; those of the mounts. */
-  async create(id: string, input: unknown): Promise<{ warnings: string[] }> {
+  /** Images and layers: loaded when they are first asked for. Errors: a plain one on a machine without what they need. */
+  images(): Promise<Images> {
+    this.#images ??= this.#loadImages()
+    return this.#images
+  }
+
+  async #loadImages(): Promise<Images> {
+    const { archives, readers } = this.#options
+    if (!archives) throw new Error('this runtime was made without what moves images and layers')
+    const loaded = await archives.awaited(import('./archive/images.ts'))
+    return new loaded.Images({
+      vfs: this.vfs,
+      bundle: this.#bundle,
+      waiting: this.waiting,
+      host: archives,
+      inPlace: (blob, label) => readers.source(blob, label),
+      rootOf: (id) => this.#get(id).layeredRoot,
+    })
+  }
+
+  /**
+   * `upper` is a snapshot that the root's upper layer starts with.
+   * Errors: SpecError with every fault; EEXIST for an id that is taken; those of the mounts and of the snapshot.
+   */
+  async create(id: string, input: unknown, upper?: BlobLike): Promise<{ warnings: string[] }> {
     if (!/^[\w.+-]+$/.test(id)) {
       throw new ErrnoError('EINVAL', id, 'a container id is made of letters, digits, _ . + -')
     }
@@ -82,13 +114,29 @@ export class Runtime implements Host {
         // A step that had to wait is made again and says it again.
         if (!warnings.includes(warning)) warnings.push(warning)
       }
-      const mounter = new Mounter({ vfs: this.vfs, bundle: this.#bundle, waiting: this.waiting, warn })
+      const restore = await this.#restoreOf(id, spec, upper)
+      const mounter = new Mounter({ vfs: this.vfs, bundle: this.#bundle, waiting: this.waiting, warn, restore })
       this.#containers.set(id, new Container(this, id, spec, await mounter.mountAll(spec)))
       return { warnings }
     } catch (error) {
       this.#containers.delete(id)
       throw error
     }
+  }
+
+  /** What fills the upper of a root: the snapshot of the call, or one that an annotation names. */
+  async #restoreOf(id: string, spec: Spec, given: BlobLike | undefined): Promise<MounterOptions['restore']> {
+    const annotation = rootfsTarAnnotation(id, spec)
+    if (!given && !annotation) return undefined
+    if (!given && !this.#options.allowRootfsTarAnnotation) {
+      throw new Error(`annotation ${annotation!.key} is not allowed: boot the sandbox with allowRootfsTarAnnotation`)
+    }
+    if (!spec.root || spec.root.readonly) {
+      throw new Error(`container "${id}": its upper can only be restored for a root that is given, and not read-only`)
+    }
+    const images = await this.images()
+    const layer = given ? await images.readSnapshot(given) : await images.readSnapshotFile(annotation!.source)
+    return images.restorerOf(layer)
   }
 
   /** Runs the spec's process, if it has one. Errors: ENOENT for no such container; those of exec. */
@@ -174,4 +222,13 @@ export class Runtime implements Host {
     this.#bundle.release()
     this.vfs.types.release()
   }
+}
+
+/** gVisor's: for one container by its name, or for any. */
+function rootfsTarAnnotation(id: string, { annotations = {} }: Spec): { key: string; source: string } | undefined {
+  for (const key of [`dev.gvisor.tar.rootfs.upper.${id}`, 'dev.gvisor.tar.rootfs.upper']) {
+    const source = annotations[key]
+    if (source !== undefined) return { key, source }
+  }
+  return undefined
 }

@@ -17,6 +17,11 @@ export class NameMap<V extends object> {
     return this.#slots.get(name)
   }
 
+  /** Names may come and go meanwhile. */
+  values(): V[] {
+    return [...this.#slots.values()].filter((value) => value !== undefined)
+  }
+
   /** Preconditions: the name is free. */
   add(name: string, value: V): void {
     this.#slots.set(name, value)

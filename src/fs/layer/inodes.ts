@@ -118,8 +118,6 @@ const FIRST_COOKIE = 3
 
 export class LayerDirectory extends LayerNode implements DirectoryInode {
   readonly kind = 'directory'
-  /** An entry of the archive names it, and not only entries below it. */
-  named = false
   readonly #children = new Map<string, LayerInode>()
   #list: ListedEntry[] | undefined
 

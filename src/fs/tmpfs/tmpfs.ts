@@ -172,6 +172,8 @@ export interface TmpfsInternal
   extends Pick<TmpfsSetup, 'rootKind' | 'rootTarget' | 'type' | 'nameMax' | 'journal' | 'readonly'> {
   /** Limits that are not given are those of the machine's memory, unless this is false. */
   readonly defaultLimits?: boolean
+  /** Fills the root before the filesystem is mounted; what it throws fails the mount, and nothing is left of it. */
+  readonly contents?: ((root: Inode) => void) | undefined
 }
 
 /**
@@ -186,7 +188,7 @@ export function tmpfsTypeOf(memory?: number): FilesystemType {
     /** Errors: EINVAL for options; a plain Error for a root of another kind: that is a bug of the caller. */
     mount({ data, uid, gid, internal, dev, clock }: MountRequest): Filesystem {
       const given = parseTmpfsOptions(data, memory)
-      const { defaultLimits = true, ...asked } = (internal ?? {}) as TmpfsInternal
+      const { defaultLimits = true, contents, ...asked } = (internal ?? {}) as TmpfsInternal
       if (!ROOT_KINDS.includes(asked.rootKind ?? 'directory'))
         throw new Error(`a tmpfs has no ${asked.rootKind} as root`)
       const half = memory !== undefined && defaultLimits ? Math.floor(memory / 2 / BLOCK_SIZE) : undefined
@@ -201,6 +203,7 @@ export function tmpfsTypeOf(memory?: number): FilesystemType {
         now: clock.coarse(),
       })
       made.journal?.attach(made)
+      contents?.(made.root)
       return made
     },
   }

@@ -42,6 +42,8 @@ export class LayerBuilder {
   #lastPath = ''
   #last: LayerDirectory = this.filesystem.root
   readonly #whiteouts: { directory: LayerDirectory; name: string }[] = []
+  /** Directories that no entry names, by path. */
+  readonly #implied = new Map<LayerDirectory, string>([[this.filesystem.root, '']])
   /** Of a snapshot, whose entries may come in any order. */
   readonly #waiting: ReadEntry[] = []
 
@@ -71,15 +73,15 @@ export class LayerBuilder {
     const there = directory.lookup(name)
     if (there?.kind === 'directory' && entry.kind === 'directory') {
       there.become(this.#attributes(entry))
-      there.named = true
+      this.#implied.delete(there)
       return
     }
     if (there) this.#refuse(entry, 'EEXIST', 'an entry before it has the same name')
     directory.add(name, this.#make(entry))
   }
 
-  /** All entries were added. */
-  finish(): LayerFilesystem {
+  /** All entries were added. A directory that none of them names is as it is in the layers below, the topmost first. */
+  finish(below: readonly LayerFilesystem[] = []): LayerFilesystem {
     const depth = ({ name }: ReadEntry) => name.split('/').length
     const rank = ({ kind }: ReadEntry) => (kind === 'directory' ? 0 : kind === 'link' ? 2 : 1)
     const directories = this.#waiting.filter(({ kind }) => kind === 'directory').sort((a, b) => depth(a) - depth(b))
@@ -91,6 +93,10 @@ export class LayerBuilder {
       if (there?.kind === 'directory') there.setXattr(OPAQUE, YES)
       else if (!there) directory.add(name, new LayerSpecial(this.filesystem, DELETED, 'char', 0))
     }
+    for (const [directory, path] of this.#implied) {
+      const there = findBelow(below, path)
+      if (there) directory.become({ ...there, mode: there.mode & 0o7777, xattrs: undefined })
+    }
     return this.filesystem
   }
 
@@ -98,7 +104,7 @@ export class LayerBuilder {
     const { root } = this.filesystem
     if (entry.kind !== 'directory') this.#refuse(entry, 'ENOTDIR', 'the root must be a directory')
     root.become(this.#attributes(entry))
-    root.named = true
+    this.#implied.delete(root)
   }
 
   #addWhiteout(entry: ReadEntry, directory: LayerDirectory, name: string): void {
@@ -118,11 +124,8 @@ export class LayerBuilder {
     if (kind === 'link') return this.#linked(entry, target)
     const attributes = this.#attributes(entry)
     switch (kind) {
-      case 'directory': {
-        const made = new LayerDirectory(this.filesystem, attributes)
-        made.named = true
-        return made
-      }
+      case 'directory':
+        return new LayerDirectory(this.filesystem, attributes)
       case 'file':
         return new LayerFile(this.filesystem, attributes, { start, size, extents })
       case 'symlink':
@@ -182,12 +185,13 @@ export class LayerBuilder {
     const path = names.join('/')
     if (path === this.#lastPath) return this.#last
     let directory = this.filesystem.root
-    for (const name of names) {
+    for (const [depth, name] of names.entries()) {
       let next = directory.lookup(name)
       if (!next) {
         if (this.#form === 'snapshot') this.#refuse(entry, 'ENOENT', 'its directory is not in the archive')
         next = new LayerDirectory(this.filesystem, IMPLIED)
         directory.add(name, next)
+        this.#implied.set(next, names.slice(0, depth + 1).join('/'))
       }
       if (next.kind !== 'directory') {
         this.#refuse(
@@ -207,3 +211,24 @@ export class LayerBuilder {
     throw new ErrnoError(code, entry.name, `archive entry ${entry.index}: ${rule}`)
   }
 }
+
+/** The directory that layers show under a path, as an overlay of them would. */
+function findBelow(layers: readonly LayerFilesystem[], path: string): LayerDirectory | undefined {
+  const names = path === '' ? [] : path.split('/')
+  for (const { root } of layers) {
+    let directory: LayerDirectory | undefined = root
+    let hides = isOpaque(root)
+    for (const name of names) {
+      const next: LayerInode | undefined = directory.lookup(name)
+      if (next && next.kind !== 'directory') return undefined
+      directory = next
+      if (!directory) break
+      hides ||= isOpaque(directory)
+    }
+    if (directory) return directory
+    if (hides) return undefined
+  }
+  return undefined
+}
+
+const isOpaque = (directory: LayerDirectory) => directory.hasXattrs && directory.xattrs.get(OPAQUE) !== undefined

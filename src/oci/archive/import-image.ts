@@ -23,6 +23,8 @@ export interface ImportOptions {
   readonly platform?: string | undefined
   /** The name to take where the archive has several images: `org.opencontainers.image.ref.name`, or a tag. */
   readonly reference?: string | undefined
+  /** For a tar of files alone: the layers that it will lie on, the topmost first. */
+  readonly below?: readonly { readonly filesystem: LayerFilesystem }[] | undefined
   /** Of all layers together. */
   readonly limits?: Partial<TarLimits> | undefined
 }
@@ -45,8 +47,12 @@ export interface ImportedImage {
   /** Of the manifest; undefined where the archive has none. */
   readonly digest: string | undefined
   readonly config: ImageConfig
-  /** The config as it stands in the archive. */
-  readonly rawConfig: unknown
+  /** The config with all of its fields. */
+  readonly raw: Readonly<Record<string, unknown>>
+  /** The documents as they stand in the archive, if it has them. */
+  readonly configBytes: Uint8Array | undefined
+  readonly manifestBytes: Uint8Array | undefined
+  readonly reference: string | undefined
   /** The topmost first, as an overlay has them. */
   readonly layers: readonly ImportedLayer[]
   readonly warnings: readonly string[]
@@ -73,6 +79,20 @@ export async function importImage(
   }
 }
 
+/** The files of a snapshot, which may be compressed with gzip. Errors: as importImage. */
+export async function readSnapshot(host: ArchiveHost, blob: BlobLike): Promise<LayerFilesystem> {
+  const start = await host.bytes(blob, 0, Math.min(2, blob.size))
+  const reader = new LayerReader('snapshot')
+  try {
+    for await (const chunk of start[0] === 0x1f && start[1] === 0x8b ? host.gunzip(blob) : host.stream(blob))
+      reader.push(chunk)
+  } catch (failure) {
+    if (failure instanceof ErrnoError || !(failure instanceof Error)) throw failure
+    throw new ErrnoError('EIO', undefined, `the snapshot can't be read: ${failure.message}`)
+  }
+  return reader.end()
+}
+
 interface WantedLayer {
   readonly blob: BlobLike
   readonly name: string
@@ -83,6 +103,13 @@ interface WantedLayer {
 }
 
 const NO_CONFIG: ImageConfig = { rootfs: { diff_ids: [] } }
+const NO_DOCUMENTS = {
+  raw: {},
+  digest: undefined,
+  configBytes: undefined,
+  manifestBytes: undefined,
+  reference: undefined,
+}
 
 class ImageReader {
   readonly #host: ArchiveHost
@@ -126,8 +153,8 @@ class ImageReader {
 
   /** A tar of files, as `docker export` or `tar -c` make it. */
   async #readRoot(blob: BlobLike): Promise<ImportedImage> {
-    const layer = await this.#readLayer({ blob, name: 'the archive' })
-    return { digest: undefined, config: NO_CONFIG, rawConfig: {}, layers: [layer], warnings: this.#warnings }
+    const layer = await this.#readLayer({ blob, name: 'the archive' }, this.#options.below ?? [])
+    return { config: NO_CONFIG, layers: [layer], warnings: this.#warnings, ...NO_DOCUMENTS }
   }
 
   async #readLayout(archive: OuterArchive): Promise<ImportedImage> {
@@ -152,7 +179,8 @@ class ImageReader {
       digest: layer.digest,
       diffId: config.rootfs.diff_ids[i],
     }))
-    return this.#finish(chosen.digest, config, configBytes, layers, name)
+    const documents = { raw: rawOf(configBytes), digest: chosen.digest, configBytes, manifestBytes: bytes }
+    return this.#finish({ ...documents, reference: chosen.annotations?.[REF_NAME] }, config, layers, name)
   }
 
   /** The image of an index to take. Errors: EINVAL where there is a choice, with what there is. */
@@ -215,13 +243,13 @@ class ImageReader {
       name,
       diffId: config.rootfs.diff_ids[i],
     }))
-    return this.#finish(undefined, config, configBytes, layers, image.Config)
+    const documents = { ...NO_DOCUMENTS, raw: rawOf(configBytes), configBytes, reference: image.RepoTags?.[0] }
+    return this.#finish(documents, config, layers, image.Config)
   }
 
   async #finish(
-    digest: string | undefined,
+    documents: Pick<ImportedImage, keyof typeof NO_DOCUMENTS>,
     config: ImageConfig,
-    configBytes: Uint8Array,
     wanted: readonly WantedLayer[],
     name: string,
   ): Promise<ImportedImage> {
@@ -230,12 +258,12 @@ class ImageReader {
       throw new ErrnoError('EINVAL', name, `it has ${wanted.length} layers, its config tells of ${length}`)
     }
     const layers: ImportedLayer[] = []
-    for (const layer of wanted) layers.unshift(await this.#readLayer(layer))
-    const rawConfig: unknown = JSON.parse(decodeUtf8(configBytes)!)
-    return { digest, config, rawConfig, layers, warnings: this.#warnings }
+    for (const layer of wanted) layers.unshift(await this.#readLayer(layer, layers))
+    return { ...documents, config, layers, warnings: this.#warnings }
   }
 
-  async #readLayer({ blob, name, mediaType, digest, diffId }: WantedLayer): Promise<ImportedLayer> {
+  async #readLayer(wanted: WantedLayer, below: readonly { filesystem: LayerFilesystem }[]): Promise<ImportedLayer> {
+    const { blob, name, mediaType, digest, diffId } = wanted
     if (mediaType !== undefined && !/^application\/vnd\.(oci|docker)\.image\.(layer|rootfs)\b/.test(mediaType)) {
       throw new ErrnoError('EINVAL', name, `its type is ${mediaType}, which is no layer of files`)
     }
@@ -245,12 +273,13 @@ class ImageReader {
     const { entries, bytes } = this.#limits
     const limits = { entries: entries - this.#entries, bytes: bytes - this.#bytes }
     const reader = new LayerReader('layer', { limits, ...(inPlace && { source: this.#inPlace(blob, name) }) })
+    let filesystem: LayerFilesystem
     try {
       for await (const chunk of kind === 'gzip' ? this.#gunzip(blob, name) : this.#host.stream(blob)) reader.push(chunk)
+      filesystem = reader.end(below.map((layer) => layer.filesystem))
     } catch (failure) {
       throw failure instanceof ErrnoError ? inLayer(failure, name) : failure
     }
-    const filesystem = reader.end()
     const { source } = reader
     this.#entries += reader.entries
     this.#bytes += source.size
@@ -339,3 +368,6 @@ const blobName = (digest: string) => `blobs/${digest.replace(':', '/')}`
 function inLayer(failure: ErrnoError, name: string): ErrnoError {
   return new ErrnoError(failure.code, failure.path, `${name}: ${failure.detail}`)
 }
+
+/** Preconditions: it was read as a document. */
+const rawOf = (bytes: Uint8Array) => JSON.parse(decodeUtf8(bytes)!) as Record<string, unknown>

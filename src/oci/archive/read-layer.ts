@@ -47,11 +47,11 @@ export class LayerReader {
     return this.#source
   }
 
-  /** Errors: EINVAL if the archive is cut off. */
-  end(): LayerFilesystem {
+  /** `below` are the layers under it, as LayerBuilder takes them. Errors: EINVAL if the archive is cut off. */
+  end(below?: readonly LayerFilesystem[]): LayerFilesystem {
     this.#tar.end()
     this.#kept?.seal()
-    const filesystem = this.#builder.finish()
+    const filesystem = this.#builder.finish(below)
     filesystem.source = this.#source
     return filesystem
   }
