@@ -6,18 +6,7 @@
 
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { buildGuest } from '../../e2e/guests/build.mjs'
-import { ContentReaders } from '../fs/gofer/content.ts'
-import { createArchiveHost } from '../host/archives.ts'
-import { createClock } from '../host/clock.ts'
-import { createEntropy } from '../host/entropy.ts'
-import { createMacrotasks } from '../host/macrotask.ts'
-import { serveKernel } from '../host/service.ts'
-import { createSleep } from '../host/sleep.ts'
-import { createTimer } from '../host/timer.ts'
-import { Runtime } from '../oci/runtime.ts'
-import { createRunner } from '../wasi/runner.ts'
-import { Sandbox, type SandboxOptions } from './sandbox.ts'
+import { kernels } from '../../e2e/kernels.ts'
 
 interface Block {
   readonly name: string
@@ -34,38 +23,6 @@ function blocksOf(page: string): Block[] {
       .at(-1)!
     return { kind: kind!, code: code!.replace(/^import .*$/gm, ''), name: `${page}.md, block ${index + 1}, "${title}"` }
   })
-}
-
-/** Sandboxes over kernels in this thread; every URL is a guest of the tests, by its name. */
-function kernels() {
-  const sandboxes: Sandbox[] = []
-  const stops: (() => void)[] = []
-  const boot = async (options: SandboxOptions) => {
-    const { port1, port2 } = new MessageChannel()
-    const clock = createClock()
-    const timer = createTimer(clock)
-    const entropy = createEntropy()
-    const macrotasks = createMacrotasks()
-    const macrotask = () => macrotasks.next()
-    const runner = createRunner({ platform: 'inline', clock, timer, entropy, sleep: createSleep(clock), macrotask })
-    const noBlobs = (): never => {
-      throw new Error('Node reads no Blob within a call')
-    }
-    const fetchGuest = async (url: string) =>
-      new Uint8Array(readFileSync(await buildGuest(url.replace(/.*\/(\w+)\.wasm$/, '$1.c'))))
-    const readers = new ContentReaders({ read: noBlobs }, { fetch: fetchGuest })
-    const runtime = new Runtime({ clock, timer, entropy, runner, readers, archives: createArchiveHost() })
-    serveKernel(() => ({ runtime, report: { platform: 'inline', reason: 'Node', available: ['inline'] } }), port2)
-    stops.push(() => macrotasks.close())
-    const sandbox = await Sandbox.boot({ ...options, worker: () => port1 })
-    sandboxes.push(sandbox)
-    return sandbox
-  }
-  const close = async () => {
-    for (const sandbox of sandboxes) await sandbox.shutdown()
-    for (const stop of stops) stop()
-  }
-  return { boot, close }
 }
 
 const shown = (value: unknown) => (typeof value === 'object' ? JSON.stringify(value) : String(value))

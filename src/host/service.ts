@@ -174,12 +174,14 @@ class Service implements KernelService {
   }
 }
 
-/** The memory of the parts of an export, each once. */
+/** The memory of the parts of an export that are all of it. */
 function buffersOf(answer: Reply<unknown>): ArrayBuffer[] {
   const value = 'value' in answer ? answer.value : undefined
   const parts = Array.isArray(value) ? value : ((value as Partial<ExportedLayer> | undefined)?.parts ?? [])
-  const buffers = parts.flatMap((part) => (part instanceof Uint8Array ? [part.buffer as ArrayBuffer] : []))
-  return [...new Set(buffers)]
+  const buffers = parts.flatMap((part) =>
+    part instanceof Uint8Array && part.length === part.buffer.byteLength ? [part.buffer] : [],
+  )
+  return [...new Set(buffers)] as ArrayBuffer[]
 }
 
 async function launch(
