@@ -22,16 +22,21 @@ import { isolation, listen, staticServer } from './server.mjs'
 import { root } from './tools/run.mjs'
 import { startVite } from './vite-dev.mjs'
 
-/** What each of the pages does: boots a sandbox, runs a program in it, and shows in its title what that said. */
+/**
+ * What each of the pages does: boots a sandbox, runs a program in it, commits a container (which the kernel loads a further
+ * script for), and shows in its title what came of that.
+ */
 const program = `
-const sandbox = await Sandbox.boot()
+const sandbox = await Sandbox.boot({ bundle: { tree: { 'a.txt': 'a' } } })
 const container = await sandbox.create('demo', { mounts: [{ destination: '/tmp', type: 'tmpfs' }] })
 await container.fs.writeFile('/tmp/hello.wasm', new Uint8Array(await (await fetch('/hello.wasm')).arrayBuffer()))
 await container.start()
 const hello = await container.exec({ args: ['/tmp/hello.wasm'] })
 const said: string = await hello.text()
+const image = await (await sandbox.create('layered', { root: { path: 'tree' } })).commit()
+const layers: number = image.layers.length
 await sandbox.shutdown()
-document.title = 'it says: ' + said.trim()
+document.title = 'it says: ' + said.trim() + ', and has ' + layers + ' layers'
 `
 const page = (script: string) =>
   `<!doctype html><html lang="en"><head><title>starting</title><link rel="icon" href="data:,"></head><body>${script}</body></html>`
@@ -73,7 +78,7 @@ test.beforeAll(async () => {
   for (const folder of ['.', 'public']) copyFileSync(hello, join(app, folder, 'hello.wasm'))
   writeFileSync(join(app, 'src/main.ts'), `${handler}import { Sandbox } from 'runtab'\n${program}`)
   writeFileSync(join(app, 'index.html'), page('<script type="module" src="/src/main.ts"></script>'))
-  const plain = `${handler.replace(': any', '')}import { Sandbox } from './node_modules/runtab/dist/index.js'\n${program.replace(': string', '')}`
+  const plain = `${handler.replace(': any', '')}import { Sandbox } from './node_modules/runtab/dist/index.js'\n${program.replace(/: (string|number)/g, '')}`
   writeFileSync(join(app, 'plain.html'), page(`<script type="module">${plain}</script>`))
 })
 test.afterAll(() => rmSync(app, { recursive: true, force: true }))
@@ -97,7 +102,7 @@ async function serve(folder: string, headers: Record<string, string>): Promise<s
 async function bootsAt(address: string, on: Page) {
   await on.goto(address)
   await expect(on).not.toHaveTitle('starting')
-  expect(await on.title()).toMatch(/^it says: hello\b/)
+  expect(await on.title()).toMatch(/^it says: hello\b.*, and has 2 layers$/s)
 }
 
 test('the package holds every file that it exports, its licence, and neither playground nor tests', () => {
