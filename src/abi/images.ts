@@ -33,12 +33,12 @@ export interface LayerInfo {
   readonly entries?: number
 }
 
-/** What an image's config says of the process: the fields of a spec's `process`. */
+/** What an image's config says of the process: fields of a spec's `process`, which takes them as they are. */
 export interface ImageProcess {
-  readonly args?: readonly string[]
-  readonly env?: readonly string[]
+  readonly args?: string[]
+  readonly env?: string[]
   readonly cwd?: string
-  readonly user?: { readonly uid: number; readonly gid: number; readonly additionalGids?: readonly number[] }
+  readonly user?: { uid: number; gid: number; additionalGids?: number[] }
 }
 
 export interface ImageInfo {

@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { ErrnoError } from '../../abi/errno.ts'
 import { O_CREAT, O_RDWR, O_WRONLY } from '../../abi/linux.ts'
 import { inWorld, outcome } from '../../testing/host-world.ts'
-import { overlayOf } from '../../testing/overlays.ts'
+import { overlayOf, testVfs } from '../../testing/overlays.ts'
+import type { DirectoryInode, Inode } from '../../vfs/inode.ts'
 import { makeDevice } from '../../vfs/kinds.ts'
+import { Attempt } from '../../vfs/waiting.ts'
 import { formatTmpfsOptions, parseTmpfsOptions } from './options.ts'
 import { type Tmpfs, tmpfsTypeOf } from './tmpfs.ts'
 
@@ -243,4 +246,20 @@ describe('whiteouts', () => {
       root.mknod('/b', 'char', 0)
       expect(root.stat('/a').ino).not.toBe(root.stat('/b').ino)
     }))
+})
+
+test('B016 contents are there before the mount is given back; if they fail, so does the mount, and nothing is left', () => {
+  const vfs = testVfs()
+  const fill = (root: Inode) => {
+    ;(root as DirectoryInode).create!('f', { kind: 'file', mode: 0o644, uid: 0, gid: 0, now: 0n }, new Attempt())
+  }
+  const { filesystem } = vfs.newFilesystem({ type: 'tmpfs', internal: { contents: fill } })
+  expect((filesystem.root as DirectoryInode).lookup('f', new Attempt())?.kind).toBe('file')
+  const before = vfs.superblocks.size
+  const failing = (root: Inode) => {
+    fill(root)
+    throw new ErrnoError('EINVAL', 'f', 'archive entry 0: broken')
+  }
+  expect(() => vfs.newFilesystem({ type: 'tmpfs', internal: { contents: failing } })).toThrow('archive entry 0: broken')
+  expect(vfs.superblocks.size).toBe(before)
 })

@@ -212,6 +212,15 @@ describe('a snapshot', () => {
   })
 })
 
+test('D063 numbers and listings follow the order of the archive, so that equal archives have equal ones', () => {
+  const bytes = archived(upperOf(everything), 'layer')
+  const [one, two] = [unarchived(bytes, 'layer'), unarchived(bytes, 'layer', 100)]
+  const numbers = ({ root }: { root: DirectoryInode }) =>
+    Object.keys(picture(root)).map((path) => find(root, path)!.ino)
+  expect(numbers(one)).toEqual(numbers(two))
+  expect([...one.root.entries(0)].map(({ name }) => name)).toEqual([...two.root.entries(0)].map(({ name }) => name))
+})
+
 describe('a layer', () => {
   test("has deletions as files named .wh.NAME and a file .wh..wh..opq, names without './'", async () => {
     const upper = upperOf({ 'etc/gone': whiteout, opaque: opaqueDir, 'opaque/new': 'new' })
