@@ -85,8 +85,12 @@ function readStream(context: Context, file: FileDescription, memory: Uint8Array,
   return 0
 }
 
+/** What several ranges write at once: as much as a channel carries. */
+const MOST_GATHERED = 1 << 20
+
 /**
- * writev(2), or pwritev(2) with an `offset`. Gives the bytes written, fewer where space ended.
+ * writev(2), or pwritev(2) with an `offset`. Gives the bytes written: fewer where space ended, and of several ranges to a file at
+ * most 1 MiB.
  * Errors: as read; ENOSPC, EFBIG, EPIPE.
  */
 export function write(
@@ -118,6 +122,7 @@ export function write(
   }
   if (length === 0) return 0
   if (parts > 1) {
+    length = Math.min(length, MOST_GATHERED)
     bytes = gathered(memory, ranges, length)
     at = 0
   }
@@ -129,13 +134,17 @@ export function write(
   return done
 }
 
-/** The bytes of all ranges in one: a write that has to wait for a page must not have written an earlier range by then. */
-function gathered(memory: Uint8Array, ranges: readonly number[], length: number): Uint8Array {
-  const bytes = new Uint8Array(length)
+/**
+ * The bytes of all ranges in one: a write that has to wait for a page must not have written an earlier range by then.
+ * As many as there is room for: ranges may overlap, and so come to more than there is memory.
+ */
+function gathered(memory: Uint8Array, ranges: readonly number[], room: number): Uint8Array {
+  const bytes = new Uint8Array(room)
   let done = 0
-  for (let i = 0; i < ranges.length; i += 2) {
-    bytes.set(memory.subarray(ranges[i], ranges[i]! + ranges[i + 1]!), done)
-    done += ranges[i + 1]!
+  for (let i = 0; i < ranges.length && done < room; i += 2) {
+    const count = Math.min(ranges[i + 1]!, room - done)
+    bytes.set(memory.subarray(ranges[i], ranges[i]! + count), done)
+    done += count
   }
   return bytes
 }

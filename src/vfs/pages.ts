@@ -20,6 +20,8 @@ export const PAGE_SIZE = 65_536
 export const BLOCK_SIZE = 4096
 const BLOCKS_PER_PAGE = PAGE_SIZE / BLOCK_SIZE
 const ALL_BLOCKS = 0xffff
+/** Blocks that a file may have by fallocate(2): 16 GiB, more than a tab can hold. Each page costs an object, before it is written to. */
+const MOST_ALLOCATED = 2 ** 22
 
 /** Who grants space, and where its memory comes from. Counts are blocks of 4 KiB. */
 export interface BlockQuota {
@@ -481,19 +483,22 @@ export class PagedData {
     page.clear(from, to, this.#quota.pool)
   }
 
-  /** Charges every block of [start, end), or none: fallocate(2). Does not change the size. Errors: ENOSPC. */
+  /**
+   * Charges every block of [start, end), or none: fallocate(2). Does not change the size.
+   * Errors: ENOSPC, also for more than MOST_ALLOCATED where the filesystem has no limit of its own.
+   */
   allocate(start: number, end: number, attempt: Attempt): void {
     let missing = 0
     const first = Math.floor(start / PAGE_SIZE)
     const last = Math.floor((end - 1) / PAGE_SIZE)
-    if (last - first > 1 << 24) throw new ErrnoError('ENOSPC')
+    if ((last - first) * BLOCKS_PER_PAGE > MOST_ALLOCATED) throw new ErrnoError('ENOSPC')
     for (let index = first; index <= last; index++) {
       const page = index === 0 ? this.#first : this.#others?.get(index)
       const bits = bitsOfPage(index, start, end)
       if (page) missing += countBits(bits & ~page.present)
       else missing += countBits(bits | blockBits(0, this.#heldIn(index)))
     }
-    if (!this.#quota.take(missing)) throw new ErrnoError('ENOSPC')
+    if (this.#blocks + missing > MOST_ALLOCATED || !this.#quota.take(missing)) throw new ErrnoError('ENOSPC')
     this.#quota.give(missing)
     const loaded = this.#load(start, end, false, attempt)
     if (this.#quota.keeper !== undefined)

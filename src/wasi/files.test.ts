@@ -117,6 +117,37 @@ describe('paths', () => {
   })
 })
 
+describe('calls that ask for more than there is', () => {
+  test('a write of a thousand ranges that are the same memory ends after 1 MiB', () => {
+    const g = guest()
+    const fd = g.open('f', { oflags: 1 })
+    const size = g.bytes.length
+    for (let i = 0; i < 1024; i++) {
+      g.view.setUint32(65_536 + i * 8, 0, true)
+      g.view.setUint32(65_536 + i * 8 + 4, size, true)
+    }
+    expect([g.call('fd_write', fd, 65_536, 1024, OUT), g.u32()]).toEqual([0, 1 << 20])
+    expect([g.call('fd_write', fd, 65_536, 1, OUT), g.u32()]).toEqual([0, size])
+    expect([g.call('fd_filestat_get', fd, 1024), g.u64(1024 + 32)]).toEqual([0, BigInt((1 << 20) + size)])
+  })
+
+  test.each([
+    ['1 TiB', 0n, 1n << 40n],
+    ['64 GiB far out', 1n << 50n, 1n << 36n],
+    ['all that can be named', 0n, (1n << 53n) - 1n],
+  ])('allocating %s where the filesystem has no limit is ENOSPC, and takes nothing', (_, offset, length) => {
+    const g = guest()
+    const fd = g.open('f', { oflags: 1 })
+    const blocks = () => g.world.host.fstatat(-100, '/f', 0).blocks
+    expect(g.call('fd_allocate', fd, offset, length)).toBe(E.ENOSPC)
+    expect(blocks()).toBe(0)
+    // A file may be filled by several calls, up to the same limit.
+    expect(g.call('fd_allocate', fd, 0n, 1n << 30n)).toBe(0)
+    expect(g.call('fd_allocate', fd, 1n << 40n, 1n << 34n)).toBe(E.ENOSPC)
+    expect(blocks()).toBe(2 ** 21)
+  })
+})
+
 describe('rights', () => {
   const READ = 2n
   const WRITE = 64n
