@@ -36,7 +36,7 @@ interface Result {
   readonly platform: string
   readonly browser: string
   readonly pass: boolean
-  readonly calls: number
+  readonly calls: string[]
   readonly failures: string[]
 }
 const resultsOf = (file: string): Result[] => JSON.parse(readFileSync(file, 'utf8')).tests
@@ -53,7 +53,10 @@ test('what is right passes on every platform, in each form that tests are writte
     flat: ['hello', { args: ['one', 'the "second"'], env: { NAME: 'new\nline' }, stdout: hello }],
     fails: ['exit3', { exit_code: 3, stderr: 'leaving with 3\n' }],
     root: ['cat', { root: 'shelf', args: ['/note'], stdout: 'a note\n' }],
-    dirs: ['cat', { dirs: ['shelf'], args: ['shelf/note'], stdout: 'a note\n' }],
+    dirs: [
+      'cat',
+      { dirs: ['shelf'], args: ['shelf/note'], stdout: 'a note\n', wasi_functions: ['path_open', 'fd_read'] },
+    ],
     steps: [
       'cat',
       {
@@ -78,7 +81,7 @@ test('what is right passes on every platform, in each form that tests are writte
   for (const platform of platforms) expect(results.filter((result) => result.platform === platform)).toHaveLength(5)
   for (const result of results) {
     expect(result).toMatchObject({ pass: true, browser: browserName, failures: [] })
-    expect(result.calls).toBeGreaterThan(0)
+    expect(result.calls).toContain('fd_write')
   }
 })
 
@@ -89,6 +92,7 @@ test('what is wrong fails, each with its reason, and so does what can not be run
     code: ['exit3', {}],
     dirs: ['files', { dirs: ['nowhere'] }],
     field: ['hello', { arguments: [] }],
+    functions: ['hello', { wasi_functions: ['fd_write', 'fd_sync'] }],
     idle: ['idle', {}],
     network: ['hello', { operations: [{ type: 'run' }, { type: 'connect' }, { type: 'wait' }] }],
     output: ['hello', { stdout: 'hallo\n' }],
@@ -104,7 +108,7 @@ test('what is wrong fails, each with its reason, and so does what can not be run
     '--json',
     json,
   )
-  expect(output).toMatch(/2 passed, 12 failed\n$/)
+  expect(output).toMatch(/2 passed, 14 failed\n$/)
   expect(code).toBe(1)
   const failures = Object.fromEntries(
     resultsOf(json)
@@ -115,6 +119,7 @@ test('what is wrong fails, each with its reason, and so does what can not be run
     code: 'on overlay: the exit code is 3, not 0; stderr: leaving with 3\n',
     dirs: expect.stringContaining('there is no folder'),
     field: expect.stringContaining('a test has no field arguments'),
+    functions: 'it was to call fd_sync, and did not',
     idle: 'it made no call: nothing was tested',
     network: expect.stringContaining('needs a network'),
     output: 'on overlay: stdout is "hello\\n", not "hallo\\n"',

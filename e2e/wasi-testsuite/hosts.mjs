@@ -27,8 +27,8 @@ export async function openNode() {
   const { Sandbox } = await import(pathToFileURL(`${root}dist/index.js`).href)
   const { play } = await import('./play.mjs')
   return {
-    play: (platform, { steps, wasm }) =>
-      play(Sandbox, platform, { steps, wasm: new Uint8Array(readFileSync(wasm)), limit: LIMIT }),
+    play: (platform, { steps, functions, wasm }) =>
+      play(Sandbox, platform, { steps, functions, wasm: new Uint8Array(readFileSync(wasm)), limit: LIMIT }),
     obstacle: async (platform) =>
       platform === 'jspi' && !('Suspending' in WebAssembly)
         ? `Node ${process.version} has no JavaScript Promise Integration`
@@ -66,18 +66,18 @@ export async function openBrowser(name, suite) {
     if (page.url() !== address) await page.goto(address)
   }
   return {
-    async play(platform, { steps, wasm }) {
+    async play(platform, { steps, functions, wasm }) {
       await open(platform)
       const address = `/suite/${relative(suite, wasm).split(sep).map(encodeURIComponent).join('/')}`
       return page.evaluate(
-        async ({ platform, steps, address, limit }) => {
+        async ({ platform, steps, functions, address, limit }) => {
           const here = (/** @type {string} */ path) => new URL(path, location.href).href
           const { Sandbox } = await import(here('/lib/index.js'))
           const { play } = await import(here('/wasi-testsuite/play.mjs'))
           const wasm = new Uint8Array(await (await fetch(address)).arrayBuffer())
-          return play(Sandbox, platform, { steps, wasm, limit })
+          return play(Sandbox, platform, { steps, functions, wasm, limit })
         },
-        { platform, steps, address, limit: LIMIT },
+        { platform, steps, functions, address, limit: LIMIT },
       )
     },
     async obstacle(platform) {

@@ -16,18 +16,18 @@
  *
  * @typedef {object} Played
  * @property {string[]} failures what was not as it must be; empty if the test passed
- * @property {number} calls      how many calls it made
+ * @property {string[]} calls    the imports that it called, in order
  */
 
 /**
  * @param {Sandbox} library
  * @param {PlatformName} platform
- * @param {{ steps: Step[], wasm: Uint8Array, limit: number }} test  `limit`: milliseconds until it has failed
+ * @param {{ steps: Step[], functions: string[], wasm: Uint8Array, limit: number }} test  `limit`: milliseconds until it has failed
  * @returns {Promise<Played>}
  */
-export async function play(library, platform, { steps, wasm, limit }) {
+export async function play(library, platform, { steps, functions, wasm, limit }) {
   /** @type {Played} */
-  const played = { failures: [], calls: 0 }
+  const played = { failures: [], calls: [] }
   const sandbox = await library.boot({ platform, bundle: { program: { 'test.wasm': { data: wasm, mode: 0o755 } } } })
   let timer
   const late = new Promise((resolve) => {
@@ -36,13 +36,16 @@ export async function play(library, platform, { steps, wasm, limit }) {
   try {
     for (const arrangement of /** @type {const} */ (['overlay', 'tmpfs'])) {
       const container = await containerFor(sandbox, arrangement, steps)
-      const ended = follow(container, platform, steps, played).catch((error) => String(error))
+      const ended = follow(container, platform, steps, played.calls).catch((error) => String(error))
       const failure = await Promise.race([ended, late])
       if (failure === undefined) continue
       played.failures.push(`on ${arrangement}: ${failure}`)
       break
     }
-    if (played.calls === 0) played.failures.push('it made no call: nothing was tested')
+    const missing = functions.filter((name) => !played.calls.includes(name))
+    if (missing.length > 0) played.failures.push(`it was to call ${missing.join(', ')}, and did not`)
+    if (played.calls.length === 0 && played.failures.length === 0)
+      played.failures.push('it made no call: nothing was tested')
   } finally {
     clearTimeout(timer)
     await sandbox.shutdown({ force: true })
@@ -103,13 +106,14 @@ const bytesOf = (base64) => Uint8Array.from(atob(base64), (byte) => byte.charCod
  * @param {{ container: Container, places: Map<string, string> }} where
  * @param {PlatformName} platform
  * @param {Step[]} steps
- * @param {Played} played where the calls are counted
+ * @param {string[]} calls to which those made are added
  * @returns {Promise<string | undefined>} the first thing that is not as it must be
  */
-async function follow({ container, places }, platform, steps, played) {
+async function follow({ container, places }, platform, steps, calls) {
   // A run comes before whatever is done to it (tests.mjs, checkOrder).
   let process = /** @type {Process} */ (/** @type {unknown} */ (undefined))
   let outputs = /** @type {Record<'stdout' | 'stderr', Output>} */ ({})
+  let traced = Promise.resolve()
   /** @type {WritableStreamDefaultWriter | undefined} */
   let input
   for (const [i, step] of steps.entries()) {
@@ -124,9 +128,10 @@ async function follow({ container, places }, platform, steps, played) {
             env,
             preopens: Object.fromEntries(preopens.map(({ name, source }) => [name, places.get(source) ?? '/'])),
           },
-          platform === 'inline' ? { stdin: given.join('') } : {},
+          { strace: true, ...(platform === 'inline' && { stdin: given.join('') }) },
         )
         input = platform === 'inline' ? undefined : process.stdin.getWriter()
+        traced = collect(process.strace, calls)
         outputs = { stdout: new Output(process.stdout), stderr: new Output(process.stderr) }
         break
       }
@@ -146,12 +151,12 @@ async function follow({ container, places }, platform, steps, played) {
         break
       case 'wait': {
         await input?.close().catch(() => {}) // it may have ended
-        const [{ exitCode, signal, reason, syscalls }, said] = await Promise.all([
+        const [{ exitCode, signal, reason }, said] = await Promise.all([
           process.wait(),
           outputs.stderr.all(),
           outputs.stdout.all(),
         ])
-        played.calls += syscalls
+        await traced
         // Python's runner counts a program that a signal ended as -signal.
         if (exitCode === step.exitCode || (signal && exitCode - 128 === -step.exitCode)) break
         return `the exit code is ${exitCode}${reason ? ` (${reason})` : ''}, not ${step.exitCode}${said && `; stderr: ${said}`}`
@@ -159,6 +164,12 @@ async function follow({ container, places }, platform, steps, played) {
     }
   }
   return undefined
+}
+
+/** Adds the names of the calls that a trace tells. @param {ReadableStream<string>} trace @param {string[]} calls */
+function collect(trace, calls) {
+  const write = (/** @type {string} */ line) => void calls.push(/^\w*/.exec(line)?.[0] ?? '')
+  return trace.pipeTo(new WritableStream({ write }))
 }
 
 /** What a program writes, piece by piece as it is asked for. */

@@ -6,7 +6,7 @@
  * Without --platform and --browser everything is run that there is: three platforms in both browsers, and in Node those that it can
  * have. Exits with 0 only if every test passed everywhere; with 2 if there was nothing to run.
  *
- * FILE gets `{ tests: [{ name, platform, browser, pass, calls, … }] }`: `calls` says how many calls the test made;
+ * FILE gets `{ tests: [{ name, platform, browser, pass, calls, … }] }`: `calls` are the imports that the test called, in order;
  * `failures` say what was wrong.
  */
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
@@ -74,7 +74,7 @@ if (tests.length === 0) {
 console.log(`${tests.length} preview1 tests in ${folder}`)
 await buildIfStale()
 
-/** @type {{ name: string, suite: string, platform: string, browser: string, pass: boolean, calls: number, failures: string[] }[]} */
+/** @type {{ name: string, suite: string, platform: string, browser: string, pass: boolean, calls: string[], failures: string[] }[]} */
 const results = []
 /** @type {string[]} what kept tests from running at all */
 const missing = []
@@ -103,8 +103,8 @@ async function runIn(name) {
       for (const test of tests) {
         const { name: testName, suite, fault } = test
         const played = fault
-          ? { failures: [fault], calls: 0 }
-          : await host.play(platform, test).catch((error) => ({ failures: [`the run failed: ${error}`], calls: 0 }))
+          ? { failures: [fault], calls: [] }
+          : await host.play(platform, test).catch((error) => ({ failures: [`the run failed: ${error}`], calls: [] }))
         const pass = played.failures.length === 0
         results.push({ name: testName, suite, platform, browser: name, pass, ...played })
         if (!pass) failed.push(`  ${suite}: ${testName}: ${played.failures.join('; ')}`)

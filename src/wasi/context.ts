@@ -122,10 +122,7 @@ export class Context {
     if (error instanceof ErrnoError) return this.done(E[error.code], n)
     if (error instanceof WouldBlock || error instanceof InFlight) return this.#wait(error, n)
     if (this.#waited) this.#settle()
-    if (error instanceof WASIProcExit) {
-      this.calls++ // the exit itself
-      throw this.end(error)
-    }
+    if (error instanceof WASIProcExit) throw this.end(error)
     // The host's stack is used up by a guest that recursed too deep: that is the guest's end, as in wasm code.
     if (error instanceof RangeError && /stack/i.test(error.message)) throw error
     this.#onFault?.(error)
