@@ -324,6 +324,63 @@ for (const [kind, origin] of [
     await expect(status(page)).toHaveText('Exited with 0')
   })
 
+/** What the terminal shows, as it shows it to a screen reader: without blanks at the ends of lines. */
+const screen = async (page: Page) =>
+  (await page.locator('#terminal .xterm-accessibility-tree > div').allTextContents())
+    .map((line) => line.replaceAll('\u00a0', ' ').trimEnd())
+    .join('\n')
+    .trimEnd()
+
+const shows = (page: Page, text: RegExp) => expect.poll(() => screen(page)).toMatch(text)
+
+test('at a terminal a program asks and is answered; ^C, ^D, Tab and a change of size do what one expects', async ({
+  page,
+}) => {
+  const fetched: string[] = []
+  page.on('request', (request) => fetched.push(request.url()))
+  await open(page)
+  expect(fetched.filter((url) => /xterm/.test(url))).toEqual([])
+  await chooseGuest(page, 'ask')
+  await page.getByLabel('Standard input').fill('not this')
+  await page.getByRole('checkbox', { name: 'Terminal' }).check()
+  await expect(page.getByLabel('Standard input')).toHaveAccessibleDescription('Not used: you type in the terminal')
+  await press(page, 'Run')
+  await shows(page, /^terminal: 1 1 1, xterm-256color, \d+ x \d+\nyour name\?$/)
+  // The keyboard is in it.
+  await page.keyboard.type('Adq')
+  await page.keyboard.press('Backspace')
+  await page.keyboard.type('a\n')
+  await shows(page, /your name\? Ada\nhello, Ada$/)
+  await page.keyboard.type('a')
+  await page.keyboard.press('Tab')
+  await page.keyboard.type('b\n')
+  await shows(page, /\n4 bytes: 6109620a$/)
+  const rows = page.locator('#terminal .xterm-accessibility-tree > div')
+  const before = await rows.count()
+  await page.setViewportSize({ width: 1600, height: 1100 })
+  await expect.poll(() => rows.count()).toBeGreaterThan(before + 10)
+  await page.keyboard.press('Control+d')
+  await expect(status(page)).toHaveText('Exited with 0')
+  await shows(page, /\nbye\n\n▸ Exited with 0$/)
+  await page.keyboard.press('Tab')
+  expect(await page.locator('#terminal').evaluate((pane) => pane.contains(document.activeElement))).toBe(false)
+
+  await press(page, 'Run')
+  await shows(page, /your name\?$/)
+  await page.keyboard.press('Control+c')
+  await expect(status(page)).toHaveText('Ended by SIGINT')
+  await shows(page, /your name\? \^C\n▸ Ended by SIGINT$/)
+
+  // Without the terminal it is as before, and the choice is remembered.
+  await expect.poll(() => stored(page)).toContain('"terminal":true')
+  await page.reload()
+  await expect(page.getByRole('checkbox', { name: 'Terminal' })).toBeChecked()
+  await page.getByRole('checkbox', { name: 'Terminal' }).uncheck()
+  await press(page, 'Run')
+  await expect(output(page)).toContainText('terminal: 0 0 0')
+  await expect(page.locator('#terminal')).toBeHidden()
+})
+
 for (const colorScheme of ['light', 'dark'] as const) {
   test(`all text can be read in ${colorScheme}`, async ({ page }) => {
     await page.emulateMedia({ colorScheme })

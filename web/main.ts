@@ -11,12 +11,14 @@ import { drawMounts } from './mounts-view.ts'
 import { OutputView } from './output-view.ts'
 import { Session, type Step } from './session.ts'
 import { SetupForm } from './setup-form.ts'
+import { TerminalView } from './terminal-view.ts'
 
 /** How long a program may take to die before the page says that it cannot be stopped, in ms. */
 const PATIENCE = 1500
 
-const form = new SetupForm()
 const output = new OutputView()
+const terminal = new TerminalView((bytes) => output.push('stdout', bytes))
+const form = new SetupForm(() => terminal.prepare())
 const files = new FilesPanel()
 
 const runButton = byId('run', HTMLButtonElement)
@@ -46,6 +48,7 @@ async function boot(): Promise<Session> {
     const opened = await Session.open(source)
     const { sandbox, container } = opened
     showPlatform(sandbox.platform, sandbox.reason)
+    form.typesAhead = opened.typesAhead
     for (const warning of container.warnings) output.note(`Container: ${warning}`)
     await showFiles(opened, true)
     return opened
@@ -81,15 +84,19 @@ async function run(): Promise<void> {
   setButtons()
   output.clear()
   output.reveal()
+  terminal.close()
+  output.streams = !request.terminal
   setNumbers('–', '–', '–')
   setStatus('busy', 'Waiting for the sandbox')
   const current = await session.catch(() => undefined)
   try {
     if (!current) throw new Error('there is no sandbox. “Restart sandbox…” tries again')
+    const screen = request.terminal ? await terminal.open() : undefined
     const ended = await current.run(request, {
       // A last word of progress may come by its own channel after the news that the run has failed.
       step: (step) => running && showStep(step),
       output: (stream, bytes) => output.push(stream, bytes),
+      screen,
     })
     output.end()
     showEnd(ended)
@@ -98,6 +105,7 @@ async function run(): Promise<void> {
     output.end()
     const why = restarting ? 'Ended, because the sandbox was restarted' : `Could not run: ${messageOf(error)}`
     setStatus('failed', why)
+    terminal.end(why)
     output.note(why)
   } finally {
     running = false
@@ -109,8 +117,10 @@ async function run(): Promise<void> {
 
 function showEnd({ exitCode, signal, reason }: ExitStatus): void {
   const how = signal ? `Ended by ${signal}` : `Exited with ${exitCode}`
-  setStatus(exitCode === 0 ? 'ok' : 'failed', reason ? `${how}: ${reason}` : how)
-  if (exitCode !== 0 || reason) output.note(reason ? `${how}: ${reason}` : how)
+  const text = reason ? `${how}: ${reason}` : how
+  setStatus(exitCode === 0 ? 'ok' : 'failed', text)
+  terminal.end(text)
+  if (exitCode !== 0 || reason) output.note(text)
 }
 
 async function stop(): Promise<void> {

@@ -9,6 +9,8 @@ export interface FormValues {
   readonly cwd: string
   readonly env: string
   readonly stdin: string
+  /** Left out by what was remembered before there were terminals. */
+  readonly terminal?: boolean
 }
 
 /** A program that can be run: its name under /bin, and its bytes. */

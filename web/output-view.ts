@@ -44,6 +44,18 @@ export class OutputView {
     this.#schedule()
   }
 
+  /** Whether there are two streams to choose from; at a terminal there is one. */
+  set streams(streams: boolean) {
+    const filter = byId('output-filter', HTMLFieldSetElement)
+    filter.disabled = !streams
+    filter.title = streams ? '' : 'A terminal has one stream for both'
+    if (!streams) {
+      const both = filter.querySelector<HTMLInputElement>('[value=both]')
+      if (both) both.checked = true
+      this.#pane.dataset.show = 'both'
+    }
+  }
+
   /** Where the page is one column, brings the pane into sight. */
   reveal(): void {
     this.#pane.closest('.panel')?.scrollIntoView({ block: 'nearest' })

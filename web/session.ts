@@ -2,7 +2,14 @@
  * A booted sandbox with the playground's one container, and what the page does with it: put a program into /bin, run it, begin
  * again. Files live in the container's memory, so a new session has none of them.
  */
-import { type Container, type ExitStatus, type Process, Sandbox } from '../src/client/index.ts'
+import {
+  type Container,
+  type ExitStatus,
+  type Process,
+  Sandbox,
+  type Terminal,
+  type WindowSize,
+} from '../src/client/index.ts'
 import { formatProgress } from './format.ts'
 import type { Program } from './memory.ts'
 import type { StreamName } from './output-log.ts'
@@ -19,11 +26,20 @@ export interface RunRequest {
   readonly env: readonly string[]
   readonly cwd: string
   readonly stdin: string
+  readonly terminal: boolean
+}
+
+/** Where a program's terminal is shown and typed at. */
+export interface Screen {
+  readonly size: WindowSize
+  attach(terminal: Terminal): void
 }
 
 export interface RunEvents {
   readonly step: (step: Step) => void
   readonly output: (stream: StreamName, bytes: Uint8Array) => void
+  /** Of a program that is to have a terminal; its output goes there. */
+  readonly screen: Screen | undefined
 }
 
 export class Session {
@@ -60,14 +76,15 @@ export class Session {
   }
 
   /** Rejects where the program cannot be written or started. Else gives how it ended, after all of its output. */
-  async run({ program, args, env, cwd, stdin }: RunRequest, { step, output }: RunEvents): Promise<ExitStatus> {
+  async run({ program, args, env, cwd, stdin }: RunRequest, events: RunEvents): Promise<ExitStatus> {
+    const { step, output, screen } = events
     const path = Session.pathOf(program)
     await this.#install(program, step)
     step({ text: `Starting ${path}` })
     const process = await this.container.exec(
-      { args: [path, ...args], env: [...env], cwd },
+      { args: [path, ...args], env: [...env], cwd, ...(screen && atTerminal(screen.size)) },
       {
-        stdin,
+        ...(this.typesAhead || !screen ? { stdin } : {}),
         onProgress: ({ stage, path, loaded, total }) =>
           step({
             text: `${stage === 'fetch' ? 'Reading' : 'Compiling'} ${path}${loaded === undefined ? '' : `, ${formatProgress(loaded, total)}`}`,
@@ -78,14 +95,21 @@ export class Session {
     this.#running = process
     step({ text: `Running ${path}`, part: 1 })
     try {
-      await Promise.all([
-        pump(process.stdout, (bytes) => output('stdout', bytes)),
-        pump(process.stderr, (bytes) => output('stderr', bytes)),
-      ])
+      if (process.terminal) screen?.attach(process.terminal)
+      else
+        await Promise.all([
+          pump(process.stdout, (bytes) => output('stdout', bytes)),
+          pump(process.stderr, (bytes) => output('stderr', bytes)),
+        ])
       return await process.wait()
     } finally {
       this.#running = undefined
     }
+  }
+
+  /** Programs cannot wait for keys: all that is typed at a terminal is given at the start. */
+  get typesAhead(): boolean {
+    return this.sandbox.platform === 'inline'
   }
 
   /** Asks the kernel to end the running program. It cannot hear this while the program computes in its own thread. */
@@ -133,6 +157,11 @@ export async function writeBlob(
   })
   await blob.stream().pipeThrough(counted).pipeTo(container.fs.createWriteStream(path))
 }
+
+const atTerminal = ({ columns, rows }: WindowSize) => ({
+  terminal: true,
+  consoleSize: { width: columns, height: rows },
+})
 
 async function pump(stream: ReadableStream<Uint8Array>, take: (bytes: Uint8Array) => void): Promise<void> {
   const reader = stream.getReader()

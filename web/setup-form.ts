@@ -16,11 +16,14 @@ export class SetupForm {
   readonly #cwd = byId('cwd', HTMLInputElement)
   readonly #env = byId('env', HTMLTextAreaElement)
   readonly #stdin = byId('stdin', HTMLTextAreaElement)
+  readonly #terminal = byId('terminal-switch', HTMLInputElement)
   readonly #name = byId('program-name', HTMLElement)
   readonly #note = byId('program-note', HTMLElement)
   #program: Program | undefined
+  #typesAhead = false
 
-  constructor() {
+  /** `onTerminal` is called when programs are to have a terminal from now on. */
+  constructor(onTerminal: () => void) {
     const file = byId('program-file', HTMLInputElement)
     onPress(byId('program-choose', HTMLButtonElement), () => file.click())
     file.addEventListener('change', () => {
@@ -29,7 +32,8 @@ export class SetupForm {
     })
     onPress(byId('program-example', HTMLButtonElement), () => void this.useExample())
     onDrop(byId('program-drop', HTMLElement), { drop: ([first]) => first && void this.choose(first) })
-    for (const field of [this.#args, this.#cwd, this.#env, this.#stdin])
+    this.#terminal.addEventListener('change', () => this.#terminal.checked && onTerminal())
+    for (const field of [this.#args, this.#cwd, this.#env, this.#stdin, this.#terminal])
       field.addEventListener('input', () => {
         this.#check()
         this.#memory.saveForm(this.#values())
@@ -43,6 +47,12 @@ export class SetupForm {
     const { args, cwd, env, stdin } = this.#values()
     if (form && args + env + stdin === '' && cwd === '/') this.#fill(form)
     if (program && !this.#program) await this.#setProgram(program)
+  }
+
+  /** Whether programs at a terminal get the standard input of the form, because they cannot wait for keys. */
+  set typesAhead(typesAhead: boolean) {
+    this.#typesAhead = typesAhead
+    this.#check()
   }
 
   async choose(file: File): Promise<void> {
@@ -66,7 +76,8 @@ export class SetupForm {
     }
     const { args, cwd, env, stdin } = this.#values()
     if (args + env + stdin === '') {
-      this.#fill({ args: "--name 'dear reader'", cwd, env: 'GREETING=Hello', stdin: exampleInput })
+      const { terminal } = this.#values()
+      this.#fill({ args: "--name 'dear reader'", cwd, env: 'GREETING=Hello', stdin: exampleInput, terminal })
       this.#memory.saveForm(this.#values())
     }
     return true
@@ -87,7 +98,8 @@ export class SetupForm {
       return undefined
     }
     const { program, args, env } = { program: this.#program, args: words.words, env: environment.env }
-    return { program, args, env, cwd: this.#cwd.value, stdin: this.#stdin.value }
+    const { cwd, stdin, terminal } = this.#values()
+    return { program, args, env, cwd, stdin, terminal }
   }
 
   async #setProgram(program: Program): Promise<void> {
@@ -106,15 +118,17 @@ export class SetupForm {
     this.#say(fault ?? `${formatBytes(blob.size)}, runs as /bin/${name}`, fault !== undefined)
   }
 
-  #values(): FormValues {
-    return { args: this.#args.value, cwd: this.#cwd.value, env: this.#env.value, stdin: this.#stdin.value }
+  #values(): Required<FormValues> {
+    const [args, cwd, env, stdin] = [this.#args.value, this.#cwd.value, this.#env.value, this.#stdin.value]
+    return { args, cwd, env, stdin, terminal: this.#terminal.checked }
   }
 
-  #fill({ args, cwd, env, stdin }: FormValues): void {
+  #fill({ args, cwd, env, stdin, terminal = false }: FormValues): void {
     this.#args.value = args
     this.#cwd.value = cwd
     this.#env.value = env
     this.#stdin.value = stdin
+    this.#terminal.checked = terminal
     this.#check()
   }
 
@@ -123,7 +137,9 @@ export class SetupForm {
     const words = parseWords(this.#args.value)
     const environment = parseEnvironment(this.#env.value)
     const cwd = this.#cwd.value
-    const bytes = new TextEncoder().encode(this.#stdin.value).length
+    const terminal = this.#terminal.checked
+    // Not disabled: who is in it keeps the focus, and what it says can be read.
+    this.#stdin.readOnly = terminal && !this.#typesAhead
     const ok = [
       note(this.#args, 'fault' in words ? words.fault : undefined, ...argvLine(this.#program?.name, words)),
       note(
@@ -143,7 +159,11 @@ export class SetupForm {
       note(
         this.#stdin,
         undefined,
-        bytes === 0 ? 'Empty: the program finds the end at once' : `${formatBytes(bytes)}, given from the start`,
+        terminal
+          ? this.#typesAhead
+            ? TYPED_AHEAD
+            : 'Not used: you type in the terminal'
+          : inputLine(this.#stdin.value),
       ),
     ]
     return [this.#args, this.#cwd, this.#env, this.#stdin][ok.indexOf(false)]
@@ -154,6 +174,13 @@ export class SetupForm {
     this.#note.title = text
     this.#note.classList.toggle('fault', fault)
   }
+}
+
+const TYPED_AHEAD = 'Read as if typed: platform inline cannot wait for keys'
+
+function inputLine(stdin: string): string {
+  const bytes = new TextEncoder().encode(stdin).length
+  return bytes === 0 ? 'Empty: the program finds the end at once' : `${formatBytes(bytes)}, given from the start`
 }
 
 /** The program's argv as boxes, each a word as it would be quoted. */
