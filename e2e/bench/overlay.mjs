@@ -1,0 +1,57 @@
+/** `npm run bench:overlay [-- --quick --json FILE]`: an overlay against a tmpfs, and over ten layers against one, in one process.
+ *
+ * Each pass measures every work in turn, so that a machine that is busy for a while is busy for all of them; of all samples the
+ * least counts. Prints ratios and whether the bars are held; exits 1 if not. `--quick` judges no times. */
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
+import { build } from 'vite'
+import { root } from '../tools/run.mjs'
+import { overlayVerdict } from './overlay-report.mjs'
+
+const { values: options } = parseArgs({
+  options: { json: { type: 'string' }, quick: { type: 'boolean', default: false } },
+})
+
+const outDir = join(root, `.cache/bench/overlay-${process.pid}`)
+await build({
+  configFile: false,
+  root,
+  logLevel: 'warn',
+  build: {
+    ssr: join(root, 'e2e/bench/overlay-ours.ts'),
+    outDir,
+    target: 'es2023',
+    rolldownOptions: { output: { entryFileNames: 'ours.mjs' } },
+  },
+})
+/** @type {typeof import('./overlay-ours.ts')} */
+const { overlayBench } = await import(pathToFileURL(join(outDir, 'ours.mjs')).href)
+rmSync(outDir, { recursive: true })
+
+/** Milliseconds that one work takes in one pass, at least. */
+const effort = options.quick ? { passes: 1, time: 1 } : { passes: 6, time: 150 }
+const { works, first } = overlayBench()
+/** @type {Record<string, number>} */
+const ns = {}
+for (let pass = 1; pass <= effort.passes; pass++) {
+  const inTurn = Object.entries(works)
+  for (const [name, work] of pass % 2 ? inTurn : inTurn.reverse()) {
+    const end = performance.now() + effort.time
+    do {
+      work.prepare?.()
+      const start = performance.now()
+      work.run()
+      ns[name] = Math.min(ns[name] ?? Number.POSITIVE_INFINITY, ((performance.now() - start) / work.operations) * 1e6)
+    } while (performance.now() < end)
+  }
+}
+if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ ns, first }, null, 2)}\n`)
+const { held, lines } = overlayVerdict({ ns, first })
+console.log(lines.join('\n'))
+if (options.quick) console.log('\nevery work runs; --quick judges no times')
+else {
+  console.log(`\nthe bar is ${held ? 'held' : 'missed'}`)
+  if (!held) process.exitCode = 1
+}
