@@ -56,14 +56,18 @@ export class Missing {
     try {
       return read()
     } catch (failure) {
-      if (!(failure instanceof WouldBlock)) throw failure
-      this.#queues ??= []
-      this.#queues.push(...failure.queues)
-      const { deadline } = failure
-      if (deadline !== undefined && (this.#deadline === undefined || deadline < this.#deadline))
-        this.#deadline = deadline
+      this.add(failure)
       return undefined
     }
+  }
+
+  /** Takes what was thrown, if it is a WouldBlock, and throws it again if not. */
+  add(failure: unknown): void {
+    if (!(failure instanceof WouldBlock)) throw failure
+    this.#queues ??= []
+    this.#queues.push(...failure.queues)
+    const { deadline } = failure
+    if (deadline !== undefined && (this.#deadline === undefined || deadline < this.#deadline)) this.#deadline = deadline
   }
 
   get any(): boolean {

@@ -12,10 +12,10 @@ import type { ListedEntry } from '../../vfs/inode.ts'
 /** 0 to 2 are the start, `.` and `..`. */
 const FIRST_COOKIE = 3
 
-interface Slot {
-  readonly cookie: number
-  /** Undefined: removed. */
-  entry: ListedEntry | undefined
+interface Slot extends ListedEntry {
+  ino: number
+  kind: FileKind
+  removed: boolean
 }
 
 export class Listing {
@@ -35,22 +35,26 @@ export class Listing {
   /** Enters a name, or gives an entered one to another file. */
   set(name: string, ino: number, kind: FileKind): void {
     const known = this.#byName.get(name)
-    if (known) known.entry = { name, ino, kind, cookie: known.cookie }
-    else {
-      const cookie = this.#next++
-      const slot = { cookie, entry: { name, ino, kind, cookie } }
-      this.#slots.push(slot)
-      this.#byName.set(name, slot)
-    }
+    if (known) {
+      known.ino = ino
+      known.kind = kind
+    } else this.add(name, ino, kind)
+  }
+
+  /** Enters a name that is new. */
+  add(name: string, ino: number, kind: FileKind): void {
+    const slot = { name, ino, kind, cookie: this.#next++, removed: false }
+    this.#slots.push(slot)
+    this.#byName.set(name, slot)
   }
 
   remove(name: string): void {
     const slot = this.#byName.get(name)
     if (!slot) return
     this.#byName.delete(name)
-    slot.entry = undefined
+    slot.removed = true
     const removed = this.#slots.length - this.#byName.size
-    if (removed > 32 && removed > this.#byName.size) this.#slots = this.#slots.filter((each) => each.entry)
+    if (removed > 32 && removed > this.#byName.size) this.#slots = this.#slots.filter((each) => !each.removed)
   }
 
   /** Takes the names of another listing; those that both have keep their cookies. */
@@ -62,8 +66,8 @@ export class Listing {
   *after(cookie: number): Generator<ListedEntry, void> {
     const slots = this.#slots
     for (let i = firstAfter(slots, cookie); i < slots.length; i++) {
-      const { entry } = slots[i]!
-      if (entry) yield entry
+      const slot = slots[i]!
+      if (!slot.removed) yield slot
     }
   }
 }

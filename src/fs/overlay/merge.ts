@@ -6,7 +6,7 @@
  */
 
 import { utf8Length } from '../../abi/utf8.ts'
-import type { DirectoryInode, Inode, ListedEntry } from '../../vfs/inode.ts'
+import type { DirectoryInode, Inode } from '../../vfs/inode.ts'
 import { type Attempt, Missing } from '../../vfs/waiting.ts'
 import { Listing } from './listing.ts'
 import { isWhiteout, type Marks } from './marks.ts'
@@ -47,24 +47,31 @@ export function search(
   }
   if (lowerDirectories.length === 0) return undefined
 
-  const missing = new Missing()
-  const lowers: LowerDirectory[] = []
+  let missing: Missing | undefined
+  let lowers: LowerDirectory[] | undefined
   for (const { directory, layer } of lowerDirectories) {
     if (!fits(directory, name)) continue
-    const inode = missing.try(() => directory.lookup(name, attempt))
-    if (!inode) continue
+    let inode: Inode | undefined
+    try {
+      inode = directory.lookup(name, attempt)
+    } catch (failure) {
+      missing ??= new Missing()
+      missing.add(failure)
+    }
+    if (inode === undefined) continue
     if (isWhiteout(inode)) break
     if (inode.kind !== 'directory') {
-      if (missing.any || upper || lowers.length > 0) break
+      if (missing || upper || lowers) break
       return { upper, lower: inode, layer, lowers: NONE }
     }
+    lowers ??= []
     lowers.push({ directory: inode, layer })
     if (marks.isOpaque(inode)) break
   }
-  missing.wait()
-  const first = lowers[0]
+  missing?.wait()
+  const first = lowers?.[0]
   if (!upper && !first) return undefined
-  return { upper, lower: first?.directory, layer: first?.layer ?? 0, lowers: first ? lowers : NONE }
+  return { upper, lower: first?.directory, layer: first?.layer ?? 0, lowers: lowers ?? NONE }
 }
 
 /** A name that is too long for a layer is not in it. */
@@ -91,48 +98,29 @@ export function listMerged(
   attempt: Attempt,
 ): Listing {
   const missing = new Missing()
-  const isNew = ({ name, kind }: ListedEntry) => kind === 'char' || known?.get(name) === undefined
-  const ofUpper = upper && missing.try(() => read(upper, isNew, attempt))
-  const ofLowers = lowers.map(({ directory }) => missing.try(() => read(directory, isDevice, attempt)))
-  missing.wait()
-
   const listing = new Listing()
   const hidden = new Set<string>()
-  for (const { entry, inode } of ofUpper ?? []) {
-    if (inode && isWhiteout(inode)) hidden.add(entry.name)
-    else listing.set(entry.name, inode ? numbers.ofUpper(inode) : (known?.get(entry.name)?.ino ?? 0), entry.kind)
+  if (upper) {
+    missing.try(() => {
+      for (const { name, kind, ino } of upper.entries(0, attempt)) {
+        const node = kind === 'char' ? undefined : known?.get(name)
+        const inode = node ? undefined : missing.try(() => upper.lookup(name, attempt))
+        if (inode && isWhiteout(inode)) hidden.add(name)
+        else listing.add(name, node?.ino ?? (inode ? numbers.ofUpper(inode) : ino), kind)
+      }
+    })
   }
-  for (const [index, entries] of ofLowers.entries()) {
-    const { layer } = lowers[index]!
-    for (const { entry, inode } of entries ?? []) {
-      const { name } = entry
-      if (listing.has(name) || hidden.has(name)) continue
-      if (inode && isWhiteout(inode)) hidden.add(name)
-      else listing.set(name, known?.get(name)?.ino ?? numbers.ofLower(layer, entry.ino), entry.kind)
-    }
+  for (const { directory, layer } of lowers) {
+    missing.try(() => {
+      for (const { name, kind, ino } of directory.entries(0, attempt)) {
+        if (listing.has(name) || hidden.has(name)) continue
+        const inode = kind === 'char' ? missing.try(() => directory.lookup(name, attempt)) : undefined
+        if (inode && isWhiteout(inode)) hidden.add(name)
+        else listing.add(name, known?.get(name)?.ino ?? numbers.ofLower(layer, ino), kind)
+      }
+    })
   }
-  return listing
-}
-
-interface LayerEntry {
-  readonly entry: ListedEntry
-  readonly inode: Inode | undefined
-}
-
-const isDevice = ({ kind }: ListedEntry) => kind === 'char'
-
-/** A layer's entries, with the inodes of those that are to be looked at. */
-function read(
-  directory: DirectoryInode,
-  isWanted: (entry: ListedEntry) => boolean,
-  attempt: Attempt,
-): readonly LayerEntry[] {
-  const missing = new Missing()
-  const found: LayerEntry[] = []
-  for (const entry of directory.entries(0, attempt)) {
-    const inode = isWanted(entry) ? missing.try(() => directory.lookup(entry.name, attempt)) : undefined
-    found.push({ entry, inode })
-  }
+  // What was merged of a part of the layers is no listing.
   missing.wait()
-  return found
+  return listing
 }

@@ -100,7 +100,8 @@ export abstract class OverlayNode<R extends Inode = Inode> implements InodeAttri
 
   /** A lower layer's times stay as they are. */
   touch(which: number, now: bigint): void {
-    if (!this.filesystem.readonly) this.upper?.touch(which, now)
+    const { upper } = this
+    if (upper !== undefined && !this.filesystem.readonly) upper.touch(which, now)
   }
 
   opened(): void {
