@@ -276,7 +276,7 @@ export function comparable(ours: UnionOutcome, linux: UnionOutcome): UnionOutcom
   const { isBelow } = movedOf(linux)
   const upper = ours.upper
     .filter((line) => !(isBelow(line) && line.endsWith(': whiteout')))
-    .map((line) => (isBelow(line) ? line.replace(/ opaque$| x\d+$/, '') : line))
+    .map((line) => (isBelow(line) ? line.replace(/ opaque$| x\d+(?= |$)/, '') : line))
   // A file with several names that was copied with its directory has a number of its own now.
   const inos = Object.fromEntries(
     Object.entries(ours.inos).map(([path, fate]) => [path, isBelow(path) ? linux.inos[path]! : fate]),
