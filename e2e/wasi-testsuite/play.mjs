@@ -166,9 +166,17 @@ async function follow({ container, places }, platform, steps, calls) {
   return undefined
 }
 
-/** Adds the names of the calls that a trace tells. @param {ReadableStream<string>} trace @param {string[]} calls */
+/**
+ * Adds the names of the calls that a trace tells; its other lines tell how the program ended.
+ *
+ * @param {ReadableStream<string>} trace
+ * @param {string[]} calls
+ */
 function collect(trace, calls) {
-  const write = (/** @type {string} */ line) => void calls.push(/^\w*/.exec(line)?.[0] ?? '')
+  const write = (/** @type {string} */ line) => {
+    const name = /^(\w+)\(/.exec(line)?.[1]
+    if (name !== undefined) calls.push(name)
+  }
   return trace.pipeTo(new WritableStream({ write }))
 }
 
