@@ -32,7 +32,8 @@ export interface RunRequest {
 /** Where a program's terminal is shown and typed at. */
 export interface Screen {
   readonly size: WindowSize
-  attach(terminal: Terminal): void
+  /** Resolves when everything was shown. */
+  attach(terminal: Terminal): Promise<void>
 }
 
 export interface RunEvents {
@@ -95,7 +96,7 @@ export class Session {
     this.#running = process
     step({ text: `Running ${path}`, part: 1 })
     try {
-      if (process.terminal) screen?.attach(process.terminal)
+      if (process.terminal) await screen?.attach(process.terminal)
       else
         await Promise.all([
           pump(process.stdout, (bytes) => output('stdout', bytes)),

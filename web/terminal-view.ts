@@ -17,7 +17,8 @@ export class TerminalView {
   readonly #log: (bytes: Uint8Array) => void
   #made: Promise<{ xterm: Xterm; fit: FitAddon }> | undefined
   #shown: Xterm | undefined
-  #detach: (() => void) | undefined
+  /** A program hears what is typed. */
+  #heard = false
 
   /** `log` hears everything that is shown. */
   constructor(log: (bytes: Uint8Array) => void) {
@@ -55,28 +56,33 @@ export class TerminalView {
     this.#shown = undefined
   }
 
-  /** The program has ended: keys go nowhere, but the screen stays. `text` is the page's last word, if it has one. */
-  end(text: string | undefined): void {
-    if (text !== undefined) this.#shown?.write(`\r\n\x1b[1m▸ ${text}\x1b[22m\r\n`)
-    this.#detach = undefined
+  /** The program has ended; the screen stays. `text` is the page's last word. */
+  end(text: string): void {
+    this.#shown?.write(`\r\n\x1b[1m▸ ${text}\x1b[22m\r\n`)
   }
 
-  #attach(xterm: Xterm, terminal: Terminal): void {
-    this.#detach = terminal.attach({
-      get cols() {
-        return xterm.cols
-      },
-      get rows() {
-        return xterm.rows
-      },
-      write: (bytes, taken) => {
-        this.#log(bytes)
-        xterm.write(bytes, taken)
-      },
-      onData: (listener) => xterm.onData(listener),
-      onBinary: (listener) => xterm.onBinary(listener),
-      onResize: (listener) => xterm.onResize(listener),
-    })
+  /** Resolves when all that the program printed is on the screen. Not by `terminal.attach`, which does not tell that. */
+  async #attach(xterm: Xterm, terminal: Terminal): Promise<void> {
+    const keys = terminal.writable.getWriter()
+    // A program that has ended hears nothing.
+    const type = (typed: string | Uint8Array) => void keys.write(typed).catch(() => {})
+    const listeners = [
+      xterm.onData(type),
+      xterm.onBinary((bytes) => type(Uint8Array.from(bytes, (character) => character.charCodeAt(0)))),
+      xterm.onResize(({ cols, rows }) => terminal.resize({ columns: cols, rows })),
+    ]
+    this.#heard = true
+    try {
+      const reader = terminal.readable.getReader()
+      for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        const { value } = next
+        this.#log(value)
+        await new Promise<void>((taken) => xterm.write(value, taken))
+      }
+    } finally {
+      this.#heard = false
+      for (const listener of listeners) listener.dispose()
+    }
   }
 
   async #make() {
@@ -106,7 +112,7 @@ export class TerminalView {
     const { key, ctrlKey, metaKey, altKey, shiftKey } = event
     if (key === 'Tab') {
       // Nobody is caught in it: Shift Tab always leaves, Tab once no program would hear it.
-      if (shiftKey || !this.#detach) return false
+      if (shiftKey || !this.#heard) return false
       event.preventDefault()
       return true
     }
