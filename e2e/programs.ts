@@ -1,8 +1,9 @@
 /**
  * What tests of programs share: a page with the built library on each platform, and the guests.
  *
- * Each platform is tested in both browsers, on an isolated page in one of them and on a page without COOP and COEP in the other:
- * that they do not depend on the headers is seen without running everything four times. Only `worker` needs the headers.
+ * The matrix of platforms, browsers and headers: each platform is tested in both browsers, on an isolated page in one of them and
+ * on a page without COOP and COEP in the other. That they do not depend on the headers is seen without running everything four
+ * times; `npm run test:full` (RUNTAB_MATRIX=full) does that, too. Only `worker` needs the headers.
  */
 import { basename } from 'node:path'
 import { type Page, test } from '@playwright/test'
@@ -18,19 +19,35 @@ declare global {
 
 export const platforms = ['inline', 'jspi', 'worker'] as const satisfies PlatformName[]
 
-/** Defines tests once for each platform. The page that they get has the library loaded. */
+const full = process.env.RUNTAB_MATRIX === 'full'
+
+/**
+ * Defines tests once for each platform, and in full once for each kind of page that offers it. The page that they get has the
+ * library loaded. What needs others to be waited for asserts EAGAIN on `inline`, or says that it is left out there.
+ */
 export function onEachPlatform(define: (platform: (typeof platforms)[number]) => void): void {
   for (const platform of platforms) {
-    test.describe(`on ${platform}`, () => {
-      test.beforeEach(async ({ page, browserName }) => {
-        const isolated = platform === 'worker' || (browserName === 'chromium') === (platform === 'jspi')
-        await openLibrary(page, isolated ? isolatedOrigin() : plainOrigin())
-        const suspends = await page.evaluate(() => 'Suspending' in WebAssembly)
-        test.skip(platform === 'jspi' && !suspends, 'this browser has no JavaScript Promise Integration')
-      })
-      define(platform)
-    })
+    const pages = platform === 'worker' ? [true] : full ? [true, false] : [undefined]
+    for (const headers of pages) defineOn(platform, headers, define)
   }
+}
+
+/** `headers`: whether the page is isolated; undefined: as the diagonal has it. */
+function defineOn(
+  platform: (typeof platforms)[number],
+  headers: boolean | undefined,
+  define: (platform: (typeof platforms)[number]) => void,
+): void {
+  const kind = full ? (headers ? ', isolated' : ', without headers') : ''
+  test.describe(`on ${platform}${kind}`, () => {
+    test.beforeEach(async ({ page, browserName }) => {
+      const isolated = headers ?? (browserName === 'chromium') === (platform === 'jspi')
+      await openLibrary(page, isolated ? isolatedOrigin() : plainOrigin())
+      const suspends = await page.evaluate(() => 'Suspending' in WebAssembly)
+      test.skip(platform === 'jspi' && !suspends, 'this browser has no JavaScript Promise Integration')
+    })
+    define(platform)
+  })
 }
 
 export async function openLibrary(page: Page, origin = isolatedOrigin()): Promise<void> {

@@ -57,6 +57,8 @@ export class Context {
   readonly entropy: Entropy
   readonly memory: GuestMemory
   readonly descriptors: Descriptors
+  /** When the guest's processor clocks began (monotonic nanoseconds). */
+  readonly started: bigint
   /** The times at which the guest's poll_oneoff was first tried: a call that runs again keeps its deadline. */
   pollStart: { readonly monotonic: bigint; readonly realtime: bigint } | undefined
   /** What the call that answered WAIT waits for. */
@@ -83,6 +85,7 @@ export class Context {
     this.entropy = options.entropy
     this.memory = memory
     this.descriptors = descriptors
+    this.started = options.clock.monotonic()
     this.counters = options.counters
     this.#timed = options.timed
     this.#waits = options.waits

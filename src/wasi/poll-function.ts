@@ -28,6 +28,21 @@ interface Subscription {
 export function pollFunction(context: Context): Table {
   const { syscalls, memory, descriptors, clock } = context
 
+  /** Where a clock reads 0, on the monotonic clock. Those of the processor go as clock_time_get tells them. */
+  function zeroOf(id: number, now: { monotonic: bigint; realtime: bigint }): bigint | undefined {
+    switch (id) {
+      case wasi.CLOCKID_REALTIME:
+        return now.monotonic - now.realtime
+      case wasi.CLOCKID_MONOTONIC:
+        return 0n
+      case wasi.CLOCKID_PROCESS_CPUTIME_ID:
+      case wasi.CLOCKID_THREAD_CPUTIME_ID:
+        return context.started
+      default:
+        return undefined
+    }
+  }
+
   function subscription(at: number, now: { monotonic: bigint; realtime: bigint }): Subscription | undefined {
     const { view } = memory
     const userdata = view.getBigUint64(at, true)
@@ -36,9 +51,9 @@ export function pollFunction(context: Context): Table {
       const id = view.getUint32(at + 16, true)
       const time = view.getBigUint64(at + 24, true)
       const absolute = (view.getUint16(at + 40, true) & wasi.SUBCLOCKFLAGS_SUBSCRIPTION_CLOCK_ABSTIME) !== 0
-      if (id !== wasi.CLOCKID_REALTIME && id !== wasi.CLOCKID_MONOTONIC)
-        return { userdata, type, deadline: undefined, fd: -1, error: E.EOPNOTSUPP }
-      const since = !absolute ? now.monotonic : id === wasi.CLOCKID_REALTIME ? now.monotonic - now.realtime : 0n
+      const zero = zeroOf(id, now)
+      if (zero === undefined) return { userdata, type, deadline: undefined, fd: -1, error: E.EINVAL }
+      const since = absolute ? zero : now.monotonic
       return { userdata, type, deadline: since + time, fd: -1, error: 0 }
     }
     if (type !== wasi.EVENTTYPE_FD_READ && type !== wasi.EVENTTYPE_FD_WRITE) return undefined

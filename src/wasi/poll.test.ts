@@ -6,6 +6,7 @@ import { OUT, TestGuest } from './test-guest.ts'
 
 const MONOTONIC = 1
 const REALTIME = 0
+const PROCESS = 2
 const ABSOLUTE = 1
 
 interface Clock {
@@ -94,6 +95,8 @@ describe('poll_oneoff', () => {
       'a moment of the real clock',
       (g: TestGuest) => ({ clock: REALTIME, timeout: g.world.clock.realtime() + 500n, flags: ABSOLUTE }),
     ],
+    ["a relative time of the process's clock", (_: TestGuest) => ({ clock: PROCESS, timeout: 500n })],
+    ["a moment of the process's clock", (_: TestGuest) => ({ clock: PROCESS, timeout: 500n, flags: ABSOLUTE })],
   ])('sleeps until %s, in one sleep', (_, subscription) => {
     const g = guest()
     const until = g.world.clock.now + 500n
@@ -153,10 +156,10 @@ describe('poll_oneoff', () => {
     ])
   })
 
-  test('a clock that cannot be waited for is an event with its error', () => {
+  test('a clock that there is not is an event with its error', () => {
     const g = guest()
-    expect(pollOneoff(g, [{ clock: 2, timeout: 50n }])).toBe(0)
-    expect(events(g)).toEqual([{ userdata: 0n, error: E.EOPNOTSUPP, type: 'clock' }])
+    expect(pollOneoff(g, [{ clock: 4, timeout: 50n }])).toBe(0)
+    expect(events(g)).toEqual([{ userdata: 0n, error: E.EINVAL, type: 'clock' }])
   })
 
   test('nothing to wait for is EINVAL, an unknown kind is EINVAL, and what does not fit is EFAULT', () => {

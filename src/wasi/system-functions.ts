@@ -56,10 +56,9 @@ function strings(context: Context, texts: readonly string[]) {
 }
 
 export function systemFunctions(context: Context, args: readonly string[], env: readonly string[]): Table {
-  const { memory, descriptors, clock, entropy } = context
+  const { memory, descriptors, clock, entropy, started } = context
   const argv = strings(context, args)
   const environ = strings(context, env)
-  const started = clock.monotonic()
 
   function time(id: number): bigint | undefined {
     switch (id) {

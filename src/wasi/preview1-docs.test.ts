@@ -1,0 +1,26 @@
+/** docs/preview1.md is made from the table: `npx vitest run src/wasi/preview1-docs.test.ts -u` writes it anew. */
+import { expect, test } from 'vitest'
+import { isAddress, isWide, nameOf } from './table.ts'
+import { TestGuest } from './test-guest.ts'
+
+test('the list of functions in docs/preview1.md is the table', async () => {
+  const { wasi, world } = new TestGuest()
+  const lines = Object.entries(wasi.table)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, { params, result }]) => {
+      const list = params.map((p) => `${nameOf(p)}: ${isAddress(p) ? 'address' : isWide(p) ? 'i64' : 'i32'}`)
+      return `${name}(${list.join(', ')})${result ? ': errno' : ''}`
+    })
+  world.release()
+  const page = `# The functions of wasi_snapshot_preview1
+
+This page is made from the table in \`src/wasi\`, from which a program's imports and its trace are made, too. What a call does is
+said by [the specification](spec.md) and by the call of Linux that it stands for. All ${lines.length} functions are there; an address is a
+number of 32 bits. Those of sockets answer ENOTSOCK, for no descriptor is one, and EBADF.
+
+\`\`\`text
+${lines.join('\n')}
+\`\`\`
+`
+  await expect(page).toMatchFileSnapshot('../../docs/preview1.md')
+})
