@@ -11,6 +11,7 @@ import { serveKernel } from '../src/host/service.ts'
 import { createSleep } from '../src/host/sleep.ts'
 import { createTimer } from '../src/host/timer.ts'
 import { Runtime } from '../src/oci/runtime.ts'
+import { MemorySite } from '../src/testing/memory-site.ts'
 import { createRunner } from '../src/wasi/runner.ts'
 import { buildGuest } from './guests/build.mjs'
 
@@ -35,7 +36,18 @@ export function kernels(options: { subtle?: boolean } = {}) {
     const readers = new ContentReaders({ read: noBlobs }, { fetch: fetchGuest })
     const { allowRootfsTarAnnotation } = wishes
     const archives = createArchiveHost(options)
-    const runtime = new Runtime({ clock, timer, entropy, runner, readers, archives, allowRootfsTarAnnotation })
+    const volumes = new MemorySite().host
+    const runtime = new Runtime({
+      clock,
+      timer,
+      entropy,
+      runner,
+      readers,
+      archives,
+      volumes,
+      inline: true,
+      allowRootfsTarAnnotation,
+    })
     serveKernel(() => ({ runtime, report: { platform: 'inline', reason: 'Node', available: ['inline'] } }), port2)
     stops.push(() => macrotasks.close())
     const sandbox = await Sandbox.boot({ ...wishes, worker: () => port1 })

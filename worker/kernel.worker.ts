@@ -17,6 +17,7 @@ import { type Booted, serveKernel } from '../src/host/service.ts'
 import { createSleep } from '../src/host/sleep.ts'
 import { createTimer } from '../src/host/timer.ts'
 import { createFetchReader, createXhrReader } from '../src/host/url-reader.ts'
+import { createVolumeHost } from '../src/host/volumes.ts'
 import type { GuestRunner } from '../src/kernel/process.ts'
 import { Serving } from '../src/kernel/serving.ts'
 import { Runtime } from '../src/oci/runtime.ts'
@@ -45,15 +46,29 @@ function boot({ platform: wanted, guests, allowRootfsTarAnnotation }: BootOption
     runtime.fetching({ stage: 'fetch', path: url, loaded, ...(total !== undefined && { total }) }),
   )
   let runner: GuestRunner
+  let awaited = <T>(work: Promise<T>): Promise<T> => work
   let archives = createArchiveHost()
   if (platform === 'worker') {
     const serving = new Serving({ ...waiting, doorbell: new HostDoorbell(), now: () => performance.now() })
     const { fetch } = urls
     urls = { fetch: (url, size) => serving.unblocked(fetch(url, size)) }
-    archives = createArchiveHost({ awaited: (work) => serving.unblocked(work) })
+    awaited = (work) => serving.unblocked(work)
+    archives = createArchiveHost({ awaited })
     runner = createWorkerRunner(serving, workersOfPage(guests as MessagePort))
   } else runner = createRunner({ ...waiting, platform, entropy, sleep: createSleep(clock) })
   const readers = new ContentReaders(createBlobReader(), urls)
-  const runtime = new Runtime({ clock, timer, entropy, runner, readers, archives, allowRootfsTarAnnotation })
+  const volumes = createVolumeHost({ awaited })
+  const inline = platform === 'inline'
+  const runtime = new Runtime({
+    clock,
+    timer,
+    entropy,
+    runner,
+    readers,
+    archives,
+    volumes,
+    inline,
+    allowRootfsTarAnnotation,
+  })
   return { runtime, report }
 }

@@ -237,9 +237,54 @@ export interface FileCalls {
   truncate(path: string, size: number): void
   access(path: string, mode: number): void
   realpath(path: string): string
+  /** Resolves when all that was written to any volume is on disk. */
+  sync(): void
 }
 
 export type FileCall = keyof FileCalls
+
+/** A tree of files that outlives the sandbox. */
+export interface VolumeInfo {
+  readonly name: string
+  /** It is mounted, for writing, in this sandbox. */
+  readonly mounted: boolean
+}
+
+export interface VolumeUsage {
+  /** Bytes of files as they were last committed, and what the database takes for them, snapshots among it. */
+  readonly bytes: number
+  readonly storedBytes: number
+  /** Files, directories, links and so on, the root included. */
+  readonly files: number
+}
+
+export interface VolumeSnapshot {
+  readonly name: string
+  /** Milliseconds since the epoch. */
+  readonly time: number
+}
+
+/** What the browser says of the whole site, in bytes. */
+export interface StorageEstimate {
+  readonly usage: number
+  readonly quota: number
+}
+
+/** The calls of `sandbox.volumes`. */
+export interface VolumeCalls {
+  list(): VolumeInfo[]
+  usage(name: string): VolumeUsage
+  rename(from: string, to: string): void
+  delete(name: string): void
+  persist(): boolean
+  estimate(): StorageEstimate
+  snapshots(name: string): VolumeSnapshot[]
+  takeSnapshot(name: string, snapshot: string): void
+  rollBack(name: string, snapshot: string): void
+  deleteSnapshot(name: string, snapshot: string): void
+}
+
+export type VolumeCall = keyof VolumeCalls
 
 /** What the kernel Worker exposes to the page. */
 export interface KernelService {
@@ -280,6 +325,14 @@ export interface KernelService {
     call: Call,
     args: Parameters<ImageCalls[Call]>,
   ): Promise<Reply<ReturnType<ImageCalls[Call]>>>
+  volume<Call extends VolumeCall>(
+    call: Call,
+    args: Parameters<VolumeCalls[Call]>,
+  ): Promise<Reply<ReturnType<VolumeCalls[Call]>>>
+  /** Begins to commit what has changed in volumes: the page may be about to go. */
+  flush(): Promise<Reply<void>>
+  /** Tells on the port, by a boolean, whenever it changes whether something is not on disk yet. */
+  watchDirty(port: MessagePortLike): Promise<Reply<void>>
   shutdown(): Promise<Reply<void>>
 }
 

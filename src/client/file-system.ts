@@ -94,6 +94,8 @@ export interface FileSystem {
   stat(path: string, options: StatOptions & { bigint: true }): Promise<BigIntStats>
   stat(path: string, options?: StatOptions): Promise<Stats>
   symlink(target: string, path: string): Promise<void>
+  /** Resolves when all that was written so far, to whatever volume, is on disk. ENOSPC, EIO, ESTALE. */
+  sync(): Promise<void>
   truncate(path: string, length?: number): Promise<void>
   unlink(path: string): Promise<void>
   /** Times in seconds since the epoch, or Dates. */
@@ -230,6 +232,7 @@ export function fileSystem(call: CallFile): FileSystem {
     rmdir: onPath('rmdir'),
     unlink: onPath('unlink'),
     rm: async (path: string, { force = false, recursive = false } = {}) => call('rm', [pathOf(path), recursive, force]),
+    sync: async () => call('sync', []),
     truncate: async (path: string, length = 0) => call('truncate', [pathOf(path), Math.max(0, length)]),
   }
   return fs as unknown as FileSystem

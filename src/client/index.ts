@@ -18,6 +18,10 @@ export type {
   PlatformName,
   ProcessStats,
   Progress,
+  StorageEstimate,
+  VolumeInfo,
+  VolumeSnapshot,
+  VolumeUsage,
 } from '../abi/wire.ts'
 export type { ProcessInput, SpecInput } from '../oci/spec.ts'
 export type { Encoding, Mode, OpenFlags, Time, WriteData } from './arguments.ts'
@@ -35,3 +39,4 @@ export type { BigIntStats, Dirent, StatOptions, Stats } from './stats.ts'
 export type { StdioFile, StdioOption } from './stdio.ts'
 export type { Terminal, TerminalAttributes, TerminalEmulator, WindowSize } from './terminal.ts'
 export { type FileAttributes, type FileContent, type FilePair, type FileSpec, type Files, tree } from './tree.ts'
+export type { Volumes } from './volumes.ts'

@@ -19,6 +19,7 @@ import { HostPipes } from '../kernel/host-pipes.ts'
 import type { ProcessStdio } from '../kernel/process.ts'
 import { Task } from '../kernel/task.ts'
 import { parseProcess, parseSpec } from '../oci/spec.ts'
+import type { Volumes } from '../oci/volumes.ts'
 import { credentialsOf } from '../vfs/context.ts'
 import { VirtualDentry } from '../vfs/mount.ts'
 import { Vfs } from '../vfs/vfs.ts'
@@ -55,6 +56,7 @@ const programs: Record<string, Program> = {
 }
 
 class FakeRuntime implements ServedRuntime {
+  readonly volumes = { calls: {} as Volumes['calls'], flush() {}, onDirty() {} }
   readonly provided = new Map<string, Tree>()
   readonly running = new Map<number, (status: ExitStatus) => void>()
   readonly ids = new Map<string, unknown>()

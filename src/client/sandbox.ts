@@ -10,7 +10,9 @@ import { guestWorkers } from './guest-workers.ts'
 import { Image } from './image.ts'
 import { Kernel, type KernelSource } from './kernel.ts'
 import { Pipe } from './pipe.ts'
+import { moved } from './process.ts'
 import { type Files, tree } from './tree.ts'
+import { Volumes } from './volumes.ts'
 
 export interface SandboxOptions {
   /** Where programs run and how their calls wait. Left out: the best that this page can have. */
@@ -34,16 +36,19 @@ export interface CreateOptions {
 /** A container spec, whose root may be an image. */
 export type CreateSpec = Omit<SpecInput, 'root'> & { root?: SpecInput['root'] | Image }
 
-export class Sandbox {
+export class Sandbox extends EventTarget {
   /** Where programs run. */
   readonly platform: PlatformName
   /** Why there, in a sentence. */
   readonly reason: string
   /** All platforms that this page could have. */
   readonly available: readonly PlatformName[]
+  /** The trees of files that outlive the sandbox. */
+  readonly volumes: Volumes
   readonly #kernel: Kernel
   /** Firefox (153) empties a Blob, wherever else it was sent, when the page that made it lets go of it. */
   readonly #provided: unknown[] = []
+  #dirty = false
 
   /**
    * Starts a kernel. Rejects with a sentence where the platform asked for is not available, and with ERR_KERNEL_GONE
@@ -60,6 +65,7 @@ export class Sandbox {
         ...(allowRootfsTarAnnotation !== undefined && { allowRootfsTarAnnotation }),
       }
       const sandbox = new Sandbox(kernel, await kernel.call('boot', [wishes], [guests]))
+      await sandbox.#watch()
       for (const [name, files] of Object.entries(bundle ?? {})) await sandbox.provide(name, files)
       return sandbox
     } catch (error) {
@@ -69,10 +75,41 @@ export class Sandbox {
   }
 
   private constructor(kernel: Kernel, report: BootReport) {
+    super()
     this.#kernel = kernel
+    this.volumes = new Volumes(kernel)
     this.platform = report.platform
     this.reason = report.reason
     this.available = report.available
+  }
+
+  /**
+   * Whether a volume has changes that are not on disk yet: a page may ask before it is left. When that changes, a `dirtychange`
+   * event is dispatched.
+   */
+  get dirty(): boolean {
+    return this.#dirty
+  }
+
+  /** Hears from the kernel what is not on disk, and tells it when the page may be about to go. */
+  async #watch(): Promise<void> {
+    const { port1, port2 } = new MessageChannel()
+    port1.onmessage = ({ data }) => {
+      this.#dirty = data as boolean
+      this.dispatchEvent(new Event('dirtychange'))
+    }
+    await this.#kernel.call('watchDirty', [moved(port2)])
+    const flush = () => {
+      if (this.#dirty) this.#kernel.call('flush', []).catch(() => {})
+    }
+    const page = typeof document === 'undefined' ? undefined : document
+    page?.addEventListener('visibilitychange', flush)
+    page?.addEventListener('freeze', flush)
+    this.#kernel.onEnd(() => {
+      page?.removeEventListener('visibilitychange', flush)
+      page?.removeEventListener('freeze', flush)
+      port1.close()
+    })
   }
 
   /**

@@ -24,11 +24,14 @@ import type {
   ProcessStats,
   Reply,
   StartedProcess,
+  VolumeCall,
+  VolumeCalls,
   WireError,
 } from '../abi/wire.ts'
 import type { Files } from '../kernel/files.ts'
 import type { HostPipes } from '../kernel/host-pipes.ts'
 import type { ProcessStdio } from '../kernel/process.ts'
+import type { Volumes } from '../oci/volumes.ts'
 import { ProcessPort, type RunningProcess } from './process-port.ts'
 
 /** What is served: the containers of one sandbox, as oci/runtime.ts has them. */
@@ -47,6 +50,7 @@ export interface ServedRuntime {
   files(id: string): Files
   readonly pipes: HostPipes
   images(): Promise<ServedImages>
+  readonly volumes: Pick<Volumes, 'calls' | 'flush' | 'onDirty'>
   shutdown(): Promise<void>
 }
 
@@ -162,6 +166,23 @@ class Service implements KernelService {
       return images[call](...args) as Promise<ReturnType<ImageCalls[Call]>>
     })
     return transfer(answer, buffersOf(answer))
+  }
+
+  volume<Call extends VolumeCall>(call: Call, args: Parameters<VolumeCalls[Call]>) {
+    return reply(() => {
+      const calls = this.#runtime.volumes.calls as unknown as Record<Call, (...args: unknown[]) => Promise<unknown>>
+      return calls[call](...args) as Promise<ReturnType<VolumeCalls[Call]>>
+    })
+  }
+
+  flush() {
+    return reply(() => this.#runtime.volumes.flush())
+  }
+
+  watchDirty(port: MessagePortLike) {
+    return reply(() => {
+      this.#runtime.volumes.onDirty = (dirty) => port.postMessage(dirty)
+    })
   }
 
   shutdown() {

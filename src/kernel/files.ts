@@ -28,8 +28,10 @@ import type { FileCall, FileCalls, WireDirent } from '../abi/wire.ts'
 /** Runs one system call to its end, over as many restarts as it takes. */
 export type Run = <T>(operation: (syscalls: HostSyscalls) => T) => Promise<T>
 
-/** With the one call that a guest has not. */
+/** With the calls that a guest has not. */
 export interface HostSyscalls extends Syscalls {
+  /** sync(2), of all filesystems. */
+  sync(): void
   mknodat(dirfd: number, path: string, kind: FileKind, mode: number): void
 }
 
@@ -95,6 +97,10 @@ export class Files implements Answers {
 
   fdatasync(fd: number): Promise<void> {
     return this.#call({ syscall: 'fdatasync' }, (syscalls) => syscalls.fdatasync(fd))
+  }
+
+  sync(): Promise<void> {
+    return this.#call({ syscall: 'sync' }, (syscalls) => syscalls.sync())
   }
 
   futimes(fd: number, atime: bigint, mtime: bigint): Promise<void> {

@@ -9,6 +9,7 @@ export interface MountOptions {
   /** Options that belong to the filesystem type, in the order given, as its mount takes them. */
   readonly data: string
   readonly recursive: boolean
+  readonly takeover: boolean
   /** Set once it is mounted. */
   readonly propagation: PropagationOption | undefined
 }
@@ -34,10 +35,13 @@ const switches: Record<string, (flags: Flags) => void> = {
   relatime: (flags) => (flags.strictatime = false),
 }
 
+/** Of a volume: it is taken from whoever has it. */
+const TAKEOVER = 'takeover'
+
 /** Options of a type itself; others are unknown to it. */
 const dataKeys: Record<string, readonly string[]> = {
-  tmpfs: ['size', 'nr_blocks', 'nr_inodes', 'mode', 'uid', 'gid', 'noswap'],
-  overlay: ['lowerdir', 'upperdir', 'workdir', 'userxattr'],
+  tmpfs: ['size', 'nr_blocks', 'nr_inodes', 'mode', 'uid', 'gid', 'noswap', TAKEOVER],
+  overlay: ['lowerdir', 'upperdir', 'workdir', 'userxattr', TAKEOVER],
 }
 
 /** Reads a mount's options. An unknown one is left out and warned about, with its place. */
@@ -45,6 +49,7 @@ export function mountOptions(mount: MountSpec, place: string, warn: (warning: st
   const flags: Flags = {}
   const data: string[] = []
   let recursive = false
+  let takeover = false
   let propagation: PropagationOption | undefined
   const known = dataKeys[mount.type ?? ''] ?? []
   for (const [i, option] of (mount.options ?? []).entries()) {
@@ -53,8 +58,9 @@ export function mountOptions(mount: MountSpec, place: string, warn: (warning: st
     if (set) set(flags)
     else if (spreading) propagation = spreading
     else if (option === 'bind' || option === 'rbind') recursive = option === 'rbind'
+    else if (option === TAKEOVER && known.includes(option)) takeover = true
     else if (known.includes(option.split('=', 1)[0]!)) data.push(option)
     else warn(`${place}.options[${i}]: unknown option "${option}", ignored`)
   }
-  return { flags, data: data.join(','), recursive, propagation }
+  return { flags, data: data.join(','), recursive, takeover, propagation }
 }

@@ -23,6 +23,7 @@ import { Attempt } from '../vfs/waiting.ts'
 import type { Bundle } from './bundle.ts'
 import { type MountOptions, mountOptions } from './mount-options.ts'
 import { cleanPath, isBind, type MountSpec, type Spec } from './spec.ts'
+import { type Acquired, type Volumes, volumeName } from './volumes.ts'
 
 /** What a mount of the spec is to become. */
 interface PreparedMount {
@@ -36,6 +37,7 @@ export interface MounterOptions {
   readonly vfs: Vfs
   readonly bundle: Bundle
   readonly waiting: Waiting
+  readonly volumes: Volumes
   readonly warn: (warning: string) => void
   /** Fills the root's upper before it is mounted. */
   readonly restore?: ((upper: DirectoryInode, attempt: Attempt) => void) | undefined
@@ -55,6 +57,9 @@ export class Mounter {
   readonly #warn: (warning: string) => void
   readonly #restore: MounterOptions['restore']
   #rootLowers: readonly Mount[] | undefined
+  readonly #volumes: Volumes
+  /** Those of the spec, opened, by the place of their mount. */
+  readonly #acquired = new Map<string, Acquired>()
   /** Walks and makes things in the new namespace, as its superuser. */
   #task!: Task
   /** What the steps before there is a task, that is the root's, hold while they wait. */
@@ -66,11 +71,21 @@ export class Mounter {
     this.#waiting = options.waiting
     this.#warn = options.warn
     this.#restore = options.restore
+    this.#volumes = options.volumes
   }
 
   /** Errors: ErrnoError with syscall `mount`, the destination as `path`, and the mount's place in the spec in `detail`. */
   async mountAll(spec: Spec): Promise<Mounted> {
     const mounts = prepareMounts(spec)
+    try {
+      for (const mount of mounts) await this.#acquire(mount)
+      return await this.#mountOn(spec, mounts)
+    } finally {
+      for (const { mount } of this.#acquired.values()) this.#vfs.discard(mount)
+    }
+  }
+
+  async #mountOn(spec: Spec, mounts: readonly PreparedMount[]): Promise<Mounted> {
     const root = await this.#at('root', '/', () => this.#makeRoot(spec))
     const namespace = this.#vfs.newNamespace(root)
     this.#task = new Task({ vfs: this.#vfs, credentials: credentialsOf(0, 0), root: namespace.rootPlace, umask: 0 })
@@ -86,16 +101,31 @@ export class Mounter {
     }
   }
 
+  /** Opens the volume that a mount names. */
+  async #acquire({ spec, place, destination }: PreparedMount): Promise<void> {
+    const name = () => {
+      if (spec.type === 'tmpfs') return volumeName(spec.source)
+      if (spec.type !== 'overlay') return undefined
+      return volumeName(parseOverlayOptions(mountOptions(spec, place, () => {}).data, { names: true }).upperdir)
+    }
+    try {
+      const volume = name()
+      if (volume === undefined) return
+      const { flags, data, takeover } = mountOptions(spec, place, this.#warn)
+      const alone = spec.type === 'overlay'
+      const how = { readonly: flags.readonly === true, takeover, alone, data: alone ? 'mode=755' : data }
+      this.#acquired.set(place, await this.#volumes.acquire(volume, how))
+    } catch (error) {
+      throw namedError(error, place, destination)
+    }
+  }
+
   /** Runs one step, over as many restarts as it takes; its error says which mount it was. */
   async #at<T>(place: string, destination: string, step: () => T): Promise<T> {
     try {
       return await untilDone(this.#waiting, step, () => this.#attempt.end())
     } catch (error) {
-      if (!(error instanceof ErrnoError)) throw error
-      const detail = error.detail ?? (error.path === undefined ? undefined : `at ${error.path}`)
-      const named = new ErrnoError(error.code, destination, `${place}${detail === undefined ? '' : `: ${detail}`}`)
-      named.syscall = 'mount'
-      throw named
+      throw namedError(error, place, destination)
     }
   }
 
@@ -201,6 +231,11 @@ export class Mounter {
     if (isBind(spec)) return this.#bind(mount, options, all)
     switch (spec.type) {
       case 'tmpfs': {
+        const volume = this.#acquired.get(place)
+        if (volume) {
+          const { superblock } = volume.mount
+          return this.#vfs.newMount(superblock, { source: spec.source!, flags: options.flags })
+        }
         const superblock = this.#vfs.newFilesystem({
           type: 'tmpfs',
           data: options.data,
@@ -236,13 +271,15 @@ export class Mounter {
   }
 
   /** Lowers are sources as a bind has them, the top one first; without `upperdir` the upper is in memory. */
-  #overlay({ spec }: PreparedMount, options: MountOptions): Mount {
+  #overlay({ spec, place }: PreparedMount, options: MountOptions): Mount {
     const { lowerdirs, upperdir, workdir, userxattr } = parseOverlayOptions(options.data, { names: true })
     if (!lowerdirs) throw new ErrnoError('EINVAL', undefined, 'an overlay needs lowerdir=NAME[:NAME…] in its options')
     const lowers = lowerdirs.flatMap((path) => this.#layers('lowerdir', path))
     const source = spec.source ?? 'overlay'
     const data = userxattr ? 'userxattr' : ''
     if (upperdir === undefined) return this.#overMemory(lowers, source, options.flags, data)
+    const volume = this.#acquired.get(place)
+    if (volume) return this.#overlayOf(this.#upperOf(volume, lowers[0]!), lowers, source, options.flags, data)
     const upper = this.#layer('upperdir', upperdir)
     if (upper.mount.readonly) throw new ErrnoError('EROFS', undefined, `upperdir "${upperdir}" is read-only`)
     if (workdir !== undefined) this.#makeWork(workdir)
@@ -264,6 +301,13 @@ export class Mounter {
     const places = this.#bundle.layers(path, this.#attempt)
     for (const place of places) requireDirectory(place, option, path)
     return places
+  }
+
+  /** The root of a volume as an upper layer: a new one is as the top lower layer is. */
+  #upperOf({ mount, isNew }: Acquired, { dentry }: VirtualDentry): VirtualDentry {
+    const { mode, uid, gid } = dentry.inode
+    if (isNew) mount.root.inode.setAttributes({ mode: mode & 0o7777, uid, gid }, this.#attempt)
+    return new VirtualDentry(this.#vfs.newMount(mount.superblock), mount.root)
   }
 
   #layer(option: string, path: string): VirtualDentry {
@@ -309,6 +353,15 @@ export class Mounter {
       isBind(spec) && !spec.source?.startsWith('/') && this.#find(spec.source ?? '').dentry.inode.kind !== 'directory'
     this.#mountPoint(destination, !isFile)
   }
+}
+
+/** An error with the mount that it is about. */
+function namedError(error: unknown, place: string, destination: string): unknown {
+  if (!(error instanceof ErrnoError)) return error
+  const detail = error.detail ?? (error.path === undefined ? undefined : `at ${error.path}`)
+  const named = new ErrnoError(error.code, destination, `${place}${detail === undefined ? '' : `: ${detail}`}`)
+  named.syscall = 'mount'
+  return named
 }
 
 /** The mounts in the order they are made: by the length of their clean destination in bytes, those of one length as given. */

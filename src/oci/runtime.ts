@@ -27,6 +27,7 @@ import { Container, type Host } from './container.ts'
 import { Mounter, type MounterOptions } from './mounter.ts'
 import { Programs } from './programs.ts'
 import { parseProcess, parseSpec, type Spec } from './spec.ts'
+import { NO_VOLUMES, type VolumeHost, Volumes } from './volumes.ts'
 
 /** What a runtime needs of the machine: `host/` implements it. */
 export interface RuntimeOptions extends Waiting {
@@ -37,6 +38,10 @@ export interface RuntimeOptions extends Waiting {
   readonly archives?: ArchiveHost
   /** Whether the annotations dev.gvisor.tar.rootfs.upper, which fill a root's upper from a file of the bundle, are heeded. */
   readonly allowRootfsTarAnnotation?: boolean | undefined
+  /** Left out, there are no volumes. */
+  readonly volumes?: VolumeHost
+  /** Guests can't wait: what one of them has synced is on disk when its process has ended. */
+  readonly inline?: boolean
 }
 
 export class Runtime implements Host {
@@ -45,6 +50,7 @@ export class Runtime implements Host {
   readonly runner: GuestRunner
   readonly programs: Programs
   readonly pipes: HostPipes
+  readonly volumes: Volumes
   readonly #bundle: Bundle
   /** undefined while a container of that id is being created. */
   readonly #containers = new Map<string, Container | undefined>()
@@ -59,7 +65,7 @@ export class Runtime implements Host {
     const devices = new DeviceRegistry()
     for (const device of memoryDevices(options.entropy)) devices.register(device)
     this.waiting = options
-    this.runner = options.runner
+    this.runner = this.#committing(options)
     this.vfs = new Vfs(options.clock, devices)
     this.vfs.types.register(tmpfsType)
     this.vfs.types.register(overlayType)
@@ -67,6 +73,22 @@ export class Runtime implements Host {
     this.programs = new Programs(options.runner, options)
     this.pipes = new HostPipes(this.vfs, options)
     this.#bundle = new Bundle(this.vfs)
+    const host = options.volumes ?? NO_VOLUMES
+    this.volumes = new Volumes({ ...options, vfs: this.vfs, host, writersWait: !options.inline })
+  }
+
+  /** What a program changed is committed when it ends. */
+  #committing({ runner, inline = false }: RuntimeOptions): GuestRunner {
+    return {
+      ...runner,
+      compile: (bytes, path, memoryPages) => runner.compile(bytes, path, memoryPages),
+      run: async (program, process) => {
+        const end = await runner.run(program, process)
+        this.volumes.flush()
+        if (inline) await this.volumes.settled()
+        return end
+      },
+    }
   }
 
   nextPid(): number {
@@ -115,11 +137,19 @@ export class Runtime implements Host {
         if (!warnings.includes(warning)) warnings.push(warning)
       }
       const restore = await this.#restoreOf(id, spec, upper)
-      const mounter = new Mounter({ vfs: this.vfs, bundle: this.#bundle, waiting: this.waiting, warn, restore })
+      const mounter = new Mounter({
+        vfs: this.vfs,
+        bundle: this.#bundle,
+        waiting: this.waiting,
+        volumes: this.volumes,
+        warn,
+        restore,
+      })
       this.#containers.set(id, new Container(this, id, spec, await mounter.mountAll(spec)))
       return { warnings }
     } catch (error) {
       this.#containers.delete(id)
+      await this.volumes.closed().catch(() => {})
       throw error
     }
   }
@@ -189,6 +219,7 @@ export class Runtime implements Host {
     }
     this.#containers.delete(id)
     await container.destroy()
+    await this.volumes.closed()
   }
 
   state(id: string): ContainerState {
@@ -220,6 +251,7 @@ export class Runtime implements Host {
     await Promise.all(containers.map((container) => container?.destroy()))
     this.pipes.closeAll()
     this.#bundle.release()
+    await this.volumes.closed()
     this.vfs.types.release()
   }
 }

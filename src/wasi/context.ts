@@ -132,6 +132,16 @@ export class Context {
     return E.EIO
   }
 
+  /** Makes a call that has begun its work when it must wait: a guest that cannot wait goes on meanwhile. */
+  begin(call: () => void): void {
+    try {
+      call()
+    } catch (reason) {
+      if (this.#waits || !(reason instanceof WouldBlock)) throw reason
+      this.syscalls.settle?.()
+    }
+  }
+
   end(by: WASIProcExit): WASIProcExit {
     this.ending ??= by
     return this.ending

@@ -153,14 +153,14 @@ export function ioFunctions(context: Context): Table {
     fd_sync: row(['fd'], (fd) => {
       const error = descriptors.check(fd, wasi.RIGHTS_FD_SYNC)
       if (error !== 0) return error
-      syscalls.fsync(fd)
+      context.begin(() => syscalls.fsync(fd))
       return SUCCESS
     }),
 
     fd_datasync: row(['fd'], (fd) => {
       const error = descriptors.check(fd, wasi.RIGHTS_FD_DATASYNC)
       if (error !== 0) return error
-      syscalls.fdatasync(fd)
+      context.begin(() => syscalls.fdatasync(fd))
       return SUCCESS
     }),
 

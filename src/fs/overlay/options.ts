@@ -27,7 +27,8 @@ export function parseOverlayOptions(data: string, { names = false } = {}): Overl
     const fault = (rule: string) => new ErrnoError('EINVAL', undefined, `overlay option "${part}": ${rule}`)
     const path = (text: string | undefined, { name = false } = {}) => {
       const plain = text?.replace(/\\(.)/gs, '$1') ?? ''
-      if (!(plain.startsWith('/') || (name && plain !== ''))) throw fault('wants an absolute path')
+      const isName = name && plain !== ''
+      if (!(plain.startsWith('/') || isName)) throw fault('wants an absolute path')
       return plain
     }
     switch (key) {
@@ -35,8 +36,10 @@ export function parseOverlayOptions(data: string, { names = false } = {}): Overl
         options.lowerdirs = split(value ?? '', ':').map((each) => path(each, { name: names }))
         break
       case 'upperdir':
+        options.upperdir = path(value, { name: names && (value?.startsWith('volume:') ?? false) })
+        break
       case 'workdir':
-        options[key] = path(value)
+        options.workdir = path(value)
         break
       case 'userxattr':
         if (value !== undefined) throw fault('takes no value')

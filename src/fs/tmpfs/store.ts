@@ -133,6 +133,8 @@ export class Store implements JournalOwner {
   #garbage = new Set<string>()
   #reserved = false
   #flight: Promise<void> | undefined
+  /** The commit that is under way is not only upkeep. */
+  #carriesChanges = false
   #flightTicket = 0
   #lastTicket = 0
   #writtenBytes = 0
@@ -277,9 +279,10 @@ export class Store implements JournalOwner {
   }
 
   #tellDirty(): void {
-    if (this.#wasDirty === this.#dirty) return
-    this.#wasDirty = this.#dirty
-    this.#options.onDirty?.(this.#dirty)
+    const dirty = this.journal.changes.size > 0 || this.#carriesChanges
+    if (this.#wasDirty === dirty) return
+    this.#wasDirty = dirty
+    this.#options.onDirty?.(dirty)
   }
 
   #arm(after: bigint): void {
@@ -343,6 +346,7 @@ export class Store implements JournalOwner {
     const frozen = this.#freeze()
     if (!frozen) return
     this.#flightTicket = frozen.ticket
+    this.#carriesChanges = frozen.changes.size > 0
     this.#flight = this.#write(frozen).then(
       () => this.#succeeded(frozen),
       (failure) => this.#broke(frozen, failure),
@@ -465,6 +469,7 @@ export class Store implements JournalOwner {
 
   #succeeded(frozen: Frozen): void {
     this.#flight = undefined
+    this.#carriesChanges = false
     this.#failed = undefined
     this.#setHead({ ...this.#head, position: frozen.position })
     this.#present.add(logKey(frozen.position))
@@ -514,6 +519,7 @@ export class Store implements JournalOwner {
   /** Nothing of the commit happened, or nothing that counts: what it took has changed still. */
   #broke(frozen: Frozen, failure: unknown): void {
     this.#flight = undefined
+    this.#carriesChanges = false
     const error = errorOf(failure, this.#options.name, this.#head)
     this.#failed = error
     if (failure instanceof StoreFailure && failure.reason === 'guard') this.#lost = error

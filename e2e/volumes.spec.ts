@@ -1,0 +1,152 @@
+/** Volumes in a browser: files that outlive the page, and tabs that share them. */
+import { expect, type Page, test } from '@playwright/test'
+import { isolatedOrigin, plainOrigin } from './origins.mjs'
+import { guests, openLibrary, platforms } from './programs.ts'
+
+const mount = (...options: string[]) => [{ destination: '/kept', type: 'tmpfs', source: 'volume:notes', options }]
+
+/** Opens a sandbox in the page whose /kept is the volume; it stays in `window.kept`. Gives the error's message, or ''. */
+function open(page: Page, options: string[] = [], platform: 'inline' | 'jspi' | 'worker' = 'inline', programs = {}) {
+  return page.evaluate(
+    async ([mounts, platform, programs]) => {
+      try {
+        const kept = await window.programs.start(platform, { mounts, programs })
+        Object.assign(window, { kept })
+        return ''
+      } catch (error) {
+        return (error as Error).message
+      }
+    },
+    [mount(...options), platform, programs] as const,
+  )
+}
+
+type Kept = Awaited<ReturnType<Window['programs']['start']>>
+declare global {
+  interface Window {
+    kept: Kept
+  }
+}
+
+for (const platform of platforms) {
+  test(`on ${platform}, what a program has synced and what container.fs has are there after a reload`, async ({
+    page,
+    browserName,
+  }) => {
+    const isolated = platform === 'worker' || browserName === 'chromium'
+    const origin = isolated ? isolatedOrigin() : plainOrigin()
+    await openLibrary(page, origin)
+    test.skip(
+      platform === 'jspi' && !(await page.evaluate(() => 'Suspending' in WebAssembly)),
+      'this browser has no JavaScript Promise Integration',
+    )
+    const programs = await guests('keep')
+    expect(await open(page, [], platform, programs)).toBe('')
+    const written = await page.evaluate(async () => {
+      const { container, sandbox } = window.kept
+      const { exitCode, stderr } = await window.programs.run(container, {
+        args: ['/bin/keep', '/kept/by program', '300000'],
+      })
+      await container.fs.writeFile('/kept/by page', 'x'.repeat(3 << 20))
+      await container.fs.sync()
+      return { exitCode, stderr, dirty: sandbox.dirty, ino: (await container.fs.stat('/kept/by page')).ino }
+    })
+    expect(written).toMatchObject({ exitCode: 0, stderr: '', dirty: false })
+    await page.reload()
+    expect(await open(page, [], platform)).toBe('')
+    const found = await page.evaluate(async () => {
+      const { fs } = window.kept.container
+      const text = await fs.readFile('/kept/by page', 'utf8')
+      const { ino } = await fs.stat('/kept/by page')
+      const bytes = await fs.readFile('/kept/by program')
+      const usage = await window.kept.sandbox.volumes.usage('notes')
+      return { size: text.length, only: /^x*$/.test(text), ino, program: [bytes.length, bytes[0], bytes.at(-1)], usage }
+    })
+    expect(found).toMatchObject({ size: 3 << 20, only: true, ino: written.ino, program: [300_000, 107, 107] })
+    expect(found.usage).toMatchObject({ files: 3, bytes: (3 << 20) + 300_000 })
+    await page.evaluate(async () => {
+      await window.kept.sandbox.shutdown()
+    })
+  })
+}
+
+test('a second tab gets EBUSY, reads what was committed, takes over by request, and without one when the first has gone', async ({
+  page,
+  context,
+}) => {
+  await openLibrary(page)
+  expect(await open(page)).toBe('')
+  await page.evaluate(async () => {
+    await window.kept.container.fs.writeFile('/kept/f', 'one')
+    await window.kept.container.fs.sync()
+  })
+  const second = await context.newPage()
+  await openLibrary(second)
+  expect(await open(second)).toMatch(/^EBUSY.*"notes" is in use in another tab/)
+  expect(await open(second, ['ro'])).toBe('')
+  expect(await second.evaluate(() => window.kept.container.fs.readFile('/kept/f', 'utf8'))).toBe('one')
+  expect(await open(second, ['takeover'])).toBe('')
+  const late = await page.evaluate(async () => {
+    const { fs } = window.kept.container
+    await fs.writeFile('/kept/f', 'late')
+    return fs.sync().then(
+      () => 'done',
+      (error) => error.message,
+    )
+  })
+  expect(late).toMatch(/^ESTALE.*"notes" has another owner/)
+  await second.evaluate(async () => {
+    await window.kept.container.fs.writeFile('/kept/f', 'two')
+    await window.kept.container.fs.sync()
+  })
+  await second.close()
+  const third = await context.newPage()
+  await openLibrary(third)
+  await expect.poll(() => open(third)).toBe('')
+  expect(await third.evaluate(() => window.kept.container.fs.readFile('/kept/f', 'utf8'))).toBe('two')
+})
+
+test('what is not on disk yet is said, and is on disk within a second by itself', async ({ page }) => {
+  await openLibrary(page)
+  expect(await open(page)).toBe('')
+  const seen = await page.evaluate(async () => {
+    const { sandbox, container } = window.kept
+    await container.fs.sync()
+    const heard: boolean[] = []
+    const clean = new Promise<void>((resolve) =>
+      sandbox.addEventListener('dirtychange', () => {
+        heard.push(sandbox.dirty)
+        if (!sandbox.dirty) resolve()
+      }),
+    )
+    await container.fs.writeFile('/kept/f', 'unsynced')
+    await clean
+    return heard
+  })
+  expect(seen).toEqual([true, false])
+  await page.reload()
+  expect(await open(page)).toBe('')
+  expect(await page.evaluate(() => window.kept.container.fs.readFile('/kept/f', 'utf8'))).toBe('unsynced')
+})
+
+test('site data that is cleared under a sandbox is EIO, and what was in it stays readable', async ({ page }) => {
+  await openLibrary(page)
+  expect(await open(page)).toBe('')
+  const seen = await page.evaluate(async () => {
+    const { fs } = window.kept.container
+    await fs.writeFile('/kept/f', 'text')
+    await fs.sync()
+    for (const { name } of await indexedDB.databases())
+      await new Promise((resolve) => {
+        indexedDB.deleteDatabase(name!).onsuccess = resolve
+      })
+    await fs.writeFile('/kept/g', 'more')
+    const outcome = await fs.sync().then(
+      () => 'done',
+      (error) => error.message,
+    )
+    return { outcome, f: await fs.readFile('/kept/f', 'utf8'), g: await fs.readFile('/kept/g', 'utf8') }
+  })
+  expect(seen.outcome).toMatch(/^EIO.*cleared/)
+  expect(seen).toMatchObject({ f: 'text', g: 'more' })
+})

@@ -1,0 +1,166 @@
+/**
+ * Volumes on the browser: a database each, a database for their names, and Web Locks for who may write.
+ *
+ * Invariant: every transaction that writes is strict.
+ */
+
+import type { UseStore } from 'idb-keyval'
+import {
+  type Guard,
+  type KeyValueStore,
+  type RecordChange,
+  type StoredValue,
+  StoreFailure,
+} from '../fs/tmpfs/key-value-store.ts'
+import type { VolumeHost } from '../oci/volumes.ts'
+import { createBlobReader } from './blob-reader.ts'
+import { Database, deleteDatabase } from './store.ts'
+
+const CATALOGUE = 'runtab/volumes'
+const databaseOf = (id: string) => `runtab/volume/${id}`
+
+/** `awaited` makes sure that a kernel which waits for guests lets the work go on. */
+type Awaited = <T>(work: Promise<T>) => Promise<T>
+
+export function createVolumeHost({ awaited }: { awaited: Awaited }): VolumeHost {
+  const names = new Database(CATALOGUE).store({ durability: 'strict' })
+  return {
+    catalogue: () => allOf(names) as Promise<Map<string, string>>,
+
+    async enter(changes, expected) {
+      let fits = true
+      await names('readwrite', (records) => {
+        const requests = [...expected].map(([name, id]) => ({ id, request: records.get(name) }))
+        requests.at(-1)!.request.onsuccess = () => {
+          fits = requests.every(({ id, request }) => request.result === id)
+          if (fits) for (const [name, id] of changes) id === undefined ? records.delete(name) : records.put(id, name)
+        }
+      })
+      return fits
+    },
+
+    open: (id) => new IndexedRecords(databaseOf(id), awaited),
+
+    remove: (id) => deleteDatabase(databaseOf(id)),
+
+    lock: (id, { takeover, lost }) =>
+      new Promise((resolve, reject) => {
+        // On plain http there are no locks: then the epoch alone decides whose commits count.
+        const { locks } = navigator as { locks?: LockManager }
+        if (!locks) return resolve(() => {})
+        let held = false
+        const options: LockOptions = takeover ? { steal: true } : { ifAvailable: true }
+        const hold = (lock: Lock | null) => {
+          if (!lock) return resolve(undefined)
+          held = true
+          return new Promise<void>((release) => resolve(release))
+        }
+        locks.request(databaseOf(id), options, hold).catch((failure) => (held ? lost() : reject(failure)))
+      }),
+
+    persist: async () => (await navigator.storage?.persist?.()) ?? false,
+
+    async estimate() {
+      const { usage = 0, quota = 0 } = (await navigator.storage?.estimate?.()) ?? {}
+      return { usage, quota }
+    },
+  }
+}
+
+class IndexedRecords implements KeyValueStore {
+  readonly #database: Database
+  readonly #use: UseStore
+  readonly #reader = createBlobReader()
+  readonly #running = new Set<Promise<unknown>>()
+
+  readonly #awaited: Awaited
+
+  constructor(name: string, awaited: Awaited) {
+    this.#awaited = awaited
+    this.#database = new Database(name)
+    this.#use = this.#database.store({ durability: 'strict' })
+  }
+
+  load(): Promise<Map<string, StoredValue>> {
+    return allOf(this.#use) as Promise<Map<string, StoredValue>>
+  }
+
+  get(key: string): Promise<StoredValue | undefined> {
+    return this.#use(
+      'readonly',
+      (records) =>
+        new Promise((resolve, reject) => {
+          const request = records.get(key)
+          request.onsuccess = () => resolve(request.result)
+          request.onerror = () => reject(request.error)
+        }),
+    )
+  }
+
+  commit(changes: readonly RecordChange[], guard: Guard): Promise<void> {
+    const outcome = this.#awaited(this.#commit(changes, guard))
+    const settled: Promise<unknown> = outcome.then(
+      () => this.#running.delete(settled),
+      () => this.#running.delete(settled),
+    )
+    this.#running.add(settled)
+    return outcome
+  }
+
+  async #commit(changes: readonly RecordChange[], guard: Guard): Promise<void> {
+    let other: { found: StoredValue | undefined } | undefined
+    try {
+      await this.#use('readwrite', (records) => {
+        const request = records.get(guard.key)
+        request.onsuccess = () => {
+          if (!isEqual(request.result, guard.value)) {
+            other = { found: request.result }
+            records.transaction.abort()
+            return
+          }
+          for (const { key, value } of changes) value === undefined ? records.delete(key) : records.put(value, key)
+          // Does not wait for the event loop to come round.
+          records.transaction.commit()
+        }
+      })
+    } catch (failure) {
+      if (other) throw new StoreFailure('guard', 'the database is not as it was left', other.found)
+      const { name, message } = failure as DOMException
+      throw new StoreFailure(name === 'QuotaExceededError' ? 'full' : 'failed', `${name}: ${message}`)
+    }
+  }
+
+  blob(parts: readonly Uint8Array[]): StoredValue {
+    return new Blob(parts as Uint8Array<ArrayBuffer>[])
+  }
+
+  read(value: StoredValue, start: number, length: number): Uint8Array {
+    return this.#reader.read(value as Blob, start, length)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#running)
+    await this.#database.close()
+  }
+}
+
+/** All records, as they are at one moment. */
+function allOf(use: UseStore): Promise<Map<string, unknown>> {
+  return use(
+    'readonly',
+    (records) =>
+      new Promise((resolve, reject) => {
+        const keys = records.getAllKeys()
+        const values = records.getAll()
+        values.onsuccess = () => resolve(new Map(keys.result.map((key, i) => [String(key), values.result[i]])))
+        values.onerror = () => reject(values.error)
+      }),
+  )
+}
+
+function isEqual(found: unknown, expected: Uint8Array | undefined): boolean {
+  if (found === undefined || expected === undefined) return found === expected
+  return (
+    found instanceof Uint8Array && found.length === expected.length && found.every((byte, i) => byte === expected[i])
+  )
+}

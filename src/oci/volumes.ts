@@ -1,0 +1,311 @@
+/**
+ * The volumes of a site as a sandbox uses them: names of trees of files that outlive it. A volume is a tmpfs that is kept in a
+ * database of its own (fs/tmpfs/store.ts); the catalogue says which, for databases cannot be renamed.
+ *
+ * Invariant: a volume that is mounted for writing is locked, and is one filesystem however many mounts show it; with the last of
+ * them it is committed, closed and unlocked, in this order.
+ */
+
+import { ErrnoError } from '../abi/errno.ts'
+import type { Entropy } from '../abi/platform.ts'
+import type { StorageEstimate, VolumeCalls, VolumeInfo, VolumeSnapshot, VolumeUsage } from '../abi/wire.ts'
+import type { KeyValueStore } from '../fs/tmpfs/key-value-store.ts'
+import { Store } from '../fs/tmpfs/store.ts'
+import type { Waiting } from '../kernel/attempts.ts'
+import type { Mount, Superblock } from '../vfs/mount.ts'
+import type { Vfs } from '../vfs/vfs.ts'
+
+/** What volumes need of the machine. */
+export interface VolumeHost {
+  /** The ids of volumes by their names. */
+  catalogue(): Promise<Map<string, string>>
+  /** Makes these changes, undefined taking a name away, if all names in `expected` are as it says; false if not. */
+  enter(
+    changes: ReadonlyMap<string, string | undefined>,
+    expected: ReadonlyMap<string, string | undefined>,
+  ): Promise<boolean>
+  open(id: string): KeyValueStore
+  /** Deletes the database. */
+  remove(id: string): Promise<void>
+  /** Gives what unlocks it; undefined if another has it, unless that is to lose it. `lost` is called when another takes it. */
+  lock(id: string, options: { takeover: boolean; lost: () => void }): Promise<(() => void) | undefined>
+  persist(): Promise<boolean>
+  estimate(): Promise<StorageEstimate>
+}
+
+export interface VolumesOptions extends Waiting {
+  readonly vfs: Vfs
+  readonly entropy: Entropy
+  readonly host: VolumeHost
+  readonly writersWait: boolean
+}
+
+export interface Acquire {
+  readonly readonly: boolean
+  readonly takeover: boolean
+  /** Nobody else may show it, in this sandbox either. */
+  readonly alone: boolean
+  /** Options of the tmpfs. */
+  readonly data: string
+}
+
+interface OpenVolume {
+  readonly id: string
+  readonly store: Store
+  readonly superblock: Superblock
+  readonly readonly: boolean
+  readonly alone: boolean
+}
+
+/** A mount of a volume that keeps it open until it is discarded. */
+export interface Acquired {
+  readonly mount: Mount
+  /** Nothing was ever in it. */
+  readonly isNew: boolean
+}
+
+const PREFIX = 'volume:'
+
+/** The name in `volume:NAME`. Errors: EINVAL for a bad one. */
+export function volumeName(source: string | undefined): string | undefined {
+  return source?.startsWith(PREFIX) ? checkName(source.slice(PREFIX.length)) : undefined
+}
+
+function checkName(name: unknown, what = 'volume'): string {
+  if (typeof name === 'string' && /^[\w.+-]{1,100}$/.test(name)) return name
+  throw new ErrnoError('EINVAL', String(name), `the name of a ${what} is made of up to 100 letters, digits, _ . + -`)
+}
+
+/** Where the host has nothing to keep files in. */
+const noStorage = (): never => {
+  throw new ErrnoError('EOPNOTSUPP', undefined, 'there is no storage for volumes here')
+}
+export const NO_VOLUMES: VolumeHost = {
+  catalogue: async () => noStorage(),
+  enter: async () => noStorage(),
+  open: noStorage,
+  remove: async () => noStorage(),
+  lock: async () => noStorage(),
+  persist: async () => false,
+  estimate: async () => ({ usage: 0, quota: 0 }),
+}
+
+export class Volumes {
+  /** Hears when something is not on disk yet, and when all is. */
+  onDirty: (dirty: boolean) => void = () => {}
+  readonly #options: VolumesOptions
+  readonly #open = new Map<string, OpenVolume>()
+  /** What opens or closes, by id: the next one waits for it. */
+  readonly #changing = new Map<string, Promise<unknown>>()
+  readonly #dirty = new Set<string>()
+
+  constructor(options: VolumesOptions) {
+    this.#options = options
+  }
+
+  get dirty(): boolean {
+    return this.#dirty.size > 0
+  }
+
+  /** Opens a volume, which is made if there is none of the name. Errors: EBUSY, EINVAL, ENOENT to read what is not there, EIO. */
+  async acquire(name: string, how: Acquire): Promise<Acquired> {
+    const id = await this.#idOf(checkName(name), !how.readonly)
+    return this.#inTurn(how.readonly ? `${id} to read` : id, () => this.#acquire(name, id, how))
+  }
+
+  async #acquire(name: string, id: string, how: Acquire): Promise<Acquired> {
+    const { vfs } = this.#options
+    const open = how.readonly ? undefined : this.#open.get(id)
+    if (open) {
+      if (open.alone || how.alone)
+        throw new ErrnoError(
+          'EBUSY',
+          name,
+          `the volume "${name}" is in use in this sandbox, and an upper layer is nobody else's`,
+        )
+      return { mount: vfs.newMount(open.superblock), isNew: false }
+    }
+    const store = await this.#opened(name, id, how)
+    try {
+      const superblock = this.#filled(store, how)
+      const isNew = store.usage.inodes === 0
+      if (!how.readonly) await store.claim()
+      const mount = vfs.newMount(superblock)
+      if (!how.readonly) {
+        this.#open.set(id, { id, store, superblock, readonly: how.readonly, alone: how.alone })
+        const closed = store.closed.finally(() => this.#open.delete(id))
+        this.#changing.set(id, closed)
+        closed.catch(() => {})
+        if (isNew) store.reserve().catch(() => {})
+      }
+      return { mount, isNew }
+    } catch (error) {
+      store.release()
+      throw error
+    }
+  }
+
+  /** A new filesystem with the store's files. */
+  #filled(store: Store, { data, readonly }: Pick<Acquire, 'data' | 'readonly'>): Superblock {
+    return this.#options.vfs.newFilesystem({ type: 'tmpfs', data, internal: { journal: store.journal, readonly } })
+  }
+
+  /** The store, locked. It lets go of the lock when it has closed. */
+  async #opened(
+    name: string,
+    id: string,
+    { readonly, takeover }: Pick<Acquire, 'readonly' | 'takeover'>,
+  ): Promise<Store> {
+    const { host, vfs, timer, entropy, writersWait } = this.#options
+    let store: Store | undefined
+    const lost = () => store?.lose()
+    const unlock = readonly ? () => {} : await host.lock(id, { takeover, lost })
+    if (!unlock)
+      throw new ErrnoError(
+        'EBUSY',
+        name,
+        `the volume "${name}" is in use in another tab: mount it with "ro" to read what it has committed, or with "takeover"`,
+      )
+    const records = host.open(id)
+    const onDirty = (dirty: boolean) => this.#setDirty(id, dirty)
+    try {
+      const options = { name, records, clock: vfs.clock, timer, entropy, writersWait, onDirty }
+      store = await Store.open(options, { readonly })
+    } catch (error) {
+      await records.close()
+      unlock()
+      throw error
+    }
+    store.closed.then(unlock, unlock)
+    return store
+  }
+
+  #setDirty(id: string, dirty: boolean): void {
+    const before = this.dirty
+    if (dirty) this.#dirty.add(id)
+    else this.#dirty.delete(id)
+    if (before !== this.dirty) this.onDirty(this.dirty)
+  }
+
+  /** One after the other for each volume; what was before may have failed. */
+  async #inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      const before = this.#open.has(id) && !this.#isClosing(id) ? undefined : this.#changing.get(id)
+      if (!before) break
+      await before.catch(() => {})
+      if (this.#changing.get(id) === before) this.#changing.delete(id)
+    }
+    const turn = work()
+    if (!this.#open.has(id)) this.#changing.set(id, turn)
+    return turn
+  }
+
+  #isClosing(id: string): boolean {
+    const superblock = this.#open.get(id)?.superblock
+    return superblock?.views.size === 0 && superblock.opens === 0
+  }
+
+  async #idOf(name: string, make: boolean): Promise<string> {
+    for (;;) {
+      const known = (await this.#options.host.catalogue()).get(name)
+      if (known !== undefined) return known
+      if (!make) throw new ErrnoError('ENOENT', name, `there is no volume "${name}"`)
+      const bytes = new Uint8Array(8)
+      this.#options.entropy.fill(bytes)
+      const id = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+      if (await this.#options.host.enter(new Map([[name, id]]), new Map([[name, undefined]]))) return id
+    }
+  }
+
+  /** Begins to commit what there is. */
+  flush(): void {
+    for (const { store } of this.#open.values()) store.flush()
+  }
+
+  /** Resolves when all that was written by now is on disk, or can't be: whoever asked for it is told. */
+  async settled(): Promise<void> {
+    await Promise.allSettled([...this.#open.values()].map(({ store }) => store.settled()))
+  }
+
+  /** Resolves when the volumes that nothing shows any more are closed. Errors: why not all of one is on disk. */
+  async closed(): Promise<void> {
+    const closing = [...this.#open.values()].filter(
+      ({ superblock }) => superblock.views.size === 0 && superblock.opens === 0,
+    )
+    await Promise.all(closing.map(({ store }) => store.closed))
+  }
+
+  readonly calls: {
+    [Call in keyof VolumeCalls]: (...args: Parameters<VolumeCalls[Call]>) => Promise<ReturnType<VolumeCalls[Call]>>
+  } = {
+    list: async (): Promise<VolumeInfo[]> =>
+      [...(await this.#options.host.catalogue())].map(([name, id]) => ({ name, mounted: this.#open.has(id) })),
+    usage: (name): Promise<VolumeUsage> =>
+      this.#with(name, true, ({ usage: { stored, live, inodes } }) => ({
+        bytes: live,
+        storedBytes: stored,
+        files: inodes,
+      })),
+    rename: async (from, to) => {
+      const id = await this.#idOf(checkName(from), false)
+      const expected = new Map([
+        [from, id],
+        [checkName(to), undefined],
+      ])
+      const changes = new Map([
+        [from, undefined],
+        [to, id],
+      ])
+      if (!(await this.#options.host.enter(changes, expected)))
+        throw new ErrnoError('EEXIST', to, `there is a volume "${to}"`)
+    },
+    delete: async (name) => {
+      const id = await this.#idOf(checkName(name), false)
+      await this.#inTurn(id, async () => {
+        const { host } = this.#options
+        const unlock = this.#open.has(id) ? undefined : await host.lock(id, { takeover: false, lost: () => {} })
+        if (!unlock) throw new ErrnoError('EBUSY', name, `the volume "${name}" is in use`)
+        try {
+          await host.enter(new Map([[name, undefined]]), new Map([[name, id]]))
+          await host.remove(id)
+        } finally {
+          unlock()
+        }
+      })
+    },
+    persist: () => this.#options.host.persist(),
+    estimate: () => this.#options.host.estimate(),
+    snapshots: (name): Promise<VolumeSnapshot[]> => this.#with(name, true, (store) => store.snapshots),
+    takeSnapshot: (name, snapshot) =>
+      this.#with(name, false, (store) => store.takeSnapshot(checkName(snapshot, 'snapshot'))),
+    deleteSnapshot: (name, snapshot) => this.#with(name, false, (store) => store.deleteSnapshot(snapshot)),
+    rollBack: (name, snapshot) =>
+      this.#with(name, false, (store) => {
+        if ([...this.#open.values()].some((open) => open.store === store))
+          throw new ErrnoError(
+            'EBUSY',
+            name,
+            `the volume "${name}" is mounted: delete the containers that show it first`,
+          )
+        return store.rollBack(snapshot)
+      }),
+  }
+
+  /** Does something with the store of a volume: the one that is open, or one that is opened for it. */
+  async #with<T>(name: string, readonly: boolean, work: (store: Store) => T | Promise<T>): Promise<T> {
+    const id = await this.#idOf(checkName(name), false)
+    return this.#inTurn(id, async () => {
+      const open = this.#open.get(id)
+      if (open) return work(open.store)
+      const store = await this.#opened(name, id, { readonly, takeover: false })
+      const mount = this.#options.vfs.newMount(this.#filled(store, { data: '', readonly }))
+      try {
+        if (!readonly) await store.claim()
+        return await work(store)
+      } finally {
+        this.#options.vfs.discard(mount)
+        await store.closed.catch(() => {})
+      }
+    })
+  }
+}
