@@ -8,14 +8,11 @@
  * nothing.
  */
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { Volume } from 'memfs'
 import { packTar, unpackTar } from 'modern-tar'
-import { build } from 'vite'
-import { root } from '../tools/run.mjs'
+import { importSource } from '../tools/import-source.mjs'
 
 const { values: options } = parseArgs({
   options: { json: { type: 'string' }, quick: { type: 'boolean', default: false } },
@@ -23,21 +20,8 @@ const { values: options } = parseArgs({
 const FILES = 2300
 const passes = options.quick ? 1 : 15
 
-const outDir = join(root, '.cache/bench/import')
-await build({
-  configFile: false,
-  root,
-  logLevel: 'warn',
-  build: {
-    ssr: join(root, 'e2e/bench/import-ours.ts'),
-    outDir,
-    emptyOutDir: true,
-    target: 'es2023',
-    rolldownOptions: { output: { entryFileNames: 'ours.mjs' } },
-  },
-})
 /** @type {typeof import('./import-ours.ts')} */
-const { importer } = await import(pathToFileURL(join(outDir, 'ours.mjs')).href)
+const { importer } = await importSource('e2e/bench/import-ours.ts')
 
 /** As a sysroot has them: many small ones, some large, 20 to a directory. */
 async function archiveOf() {

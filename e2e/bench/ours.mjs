@@ -1,9 +1,4 @@
-/** Ours in Node: the whole kernel but the Worker (src/host/world.ts), bundled as it would be shipped, on platform inline.
- *  Each run has a container of its own, whose root is an empty tmpfs. In Chromium, ours is page.mjs. */
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { build } from 'vite'
-import { root } from '../tools/run.mjs'
+import { importSource } from '../tools/import-source.mjs'
 
 /** @type {Promise<any> | undefined} a World */
 let booted
@@ -32,20 +27,7 @@ export async function runOurs(wasm, args, { platform }) {
 
 /** @param {Uint8Array} wasm */
 async function boot(wasm) {
-  const outDir = join(root, '.cache/bench/node')
-  await build({
-    configFile: false,
-    root,
-    logLevel: 'warn',
-    build: {
-      ssr: join(root, 'src/host/world.ts'),
-      outDir,
-      emptyOutDir: true,
-      target: 'es2023',
-      rolldownOptions: { output: { entryFileNames: 'world.mjs' } },
-    },
-  })
-  const { bootWorld, treeOf } = await import(pathToFileURL(join(outDir, 'world.mjs')).href)
+  const { bootWorld, treeOf } = await importSource('src/host/world.ts')
   const world = bootWorld()
   world.runtime.provide('guest', treeOf({ 'guest.wasm': wasm }))
   return world

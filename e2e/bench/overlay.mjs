@@ -2,33 +2,17 @@
  *
  * Each pass measures every work in turn, so that a machine that is busy for a while is busy for all of them; of all samples the
  * least counts. Prints ratios and whether the bars are held; exits 1 if not. `--quick` judges no times. */
-import { rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { build } from 'vite'
-import { root } from '../tools/run.mjs'
+import { importSource } from '../tools/import-source.mjs'
 import { overlayVerdict } from './overlay-report.mjs'
 
 const { values: options } = parseArgs({
   options: { json: { type: 'string' }, quick: { type: 'boolean', default: false } },
 })
 
-const outDir = join(root, `.cache/bench/overlay-${process.pid}`)
-await build({
-  configFile: false,
-  root,
-  logLevel: 'warn',
-  build: {
-    ssr: join(root, 'e2e/bench/overlay-ours.ts'),
-    outDir,
-    target: 'es2023',
-    rolldownOptions: { output: { entryFileNames: 'ours.mjs' } },
-  },
-})
 /** @type {typeof import('./overlay-ours.ts')} */
-const { overlayBench } = await import(pathToFileURL(join(outDir, 'ours.mjs')).href)
-rmSync(outDir, { recursive: true })
+const { overlayBench } = await importSource('e2e/bench/overlay-ours.ts')
 
 /** Milliseconds that one work takes in one pass, at least. */
 const effort = options.quick ? { passes: 1, time: 1 } : { passes: 6, time: 150 }

@@ -23,32 +23,16 @@
  * @property {() => void} end
  */
 import nodeFs from 'node:fs'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { configureSingle, InMemory, fs as zen } from '@zenfs/core'
 import { Volume } from 'memfs'
-import { build } from 'vite'
-import { root } from '../tools/run.mjs'
+import { importSource } from '../tools/import-source.mjs'
 
 const AT_FDCWD = -100
 const AT_REMOVEDIR = 0x200
 
 /** Bundles the code of ours as it would be shipped. @returns {Promise<{ makeOurs(): import('./vfs-ours.ts').Ours }>} */
 export async function loadOurs() {
-  const outDir = join(root, '.cache/bench/vfs')
-  await build({
-    configFile: false,
-    root,
-    logLevel: 'warn',
-    build: {
-      ssr: join(root, 'e2e/bench/vfs-ours.ts'),
-      outDir,
-      emptyOutDir: true,
-      target: 'es2023',
-      rolldownOptions: { output: { entryFileNames: 'ours.mjs' } },
-    },
-  })
-  return import(pathToFileURL(join(outDir, 'ours.mjs')).href)
+  return importSource('e2e/bench/vfs-ours.ts')
 }
 
 /** @param {import('./vfs-ours.ts').Ours} ours @returns {VfsSide} */

@@ -1,11 +1,5 @@
-/** `npm run fuzz:abi -- --calls N [--seed S]`: random calls of every preview1 import, half of them directly to a task and half over a
- *  channel. Prints the seed and what came of it; at the first call that does what none may, says which, and exits with 1. */
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { build } from 'vite'
-import { root } from '../tools/run.mjs'
+import { importSource } from '../tools/import-source.mjs'
 
 const { values: options } = parseArgs({
   options: { calls: { type: 'string', default: '1000000' }, seed: { type: 'string' } },
@@ -15,20 +9,7 @@ const firstSeed = options.seed === undefined ? Date.now() & 0x7fffffff : Number(
 if (!(Number.isInteger(calls) && calls > 0) || !Number.isInteger(firstSeed))
   throw new Error('--calls and --seed are whole numbers')
 
-const outDir = join(root, `.cache/fuzz-abi-${process.pid}`)
-await build({
-  configFile: false,
-  root,
-  logLevel: 'warn',
-  build: {
-    ssr: join(root, 'e2e/fuzz/abi.ts'),
-    outDir,
-    target: 'es2023',
-    rolldownOptions: { output: { entryFileNames: 'abi.mjs' } },
-  },
-})
-const { fuzzAbi } = await import(pathToFileURL(join(outDir, 'abi.mjs')).href)
-rmSync(outDir, { recursive: true })
+const { fuzzAbi } = await importSource('e2e/fuzz/abi.ts')
 
 /** So many calls are made from one seed. */
 const PER_SEED = 50_000

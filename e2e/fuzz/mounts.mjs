@@ -1,12 +1,10 @@
 /** `node e2e/fuzz/mounts.mjs [--sequences N] [--seed S] [--steps N]`, as root on Linux: random scripts of mount operations on ours and
  *  on Linux, compared. On a divergence prints the shortest script found that shows it, and exits with 1.
  *  With `--record FILE` writes the scripts and Linux's answers instead: src/testing/linux/mounts.json is made so. */
-import { rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { build } from 'vite'
-import { root } from '../tools/run.mjs'
+import { importSource } from '../tools/import-source.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -18,20 +16,7 @@ const { values } = parseArgs({
 })
 const [sequences, seed, steps] = [values.sequences, values.seed, values.steps].map(Number)
 
-const outDir = join(root, `.cache/fuzz-mounts-${process.pid}`)
-await build({
-  configFile: false,
-  root,
-  logLevel: 'warn',
-  build: {
-    ssr: join(root, 'e2e/fuzz/mounts.ts'),
-    outDir,
-    target: 'es2023',
-    rolldownOptions: { output: { entryFileNames: 'mounts.mjs' } },
-  },
-})
-const { fuzzMounts, Linux, record } = await import(pathToFileURL(join(outDir, 'mounts.mjs')).href)
-rmSync(outDir, { recursive: true })
+const { fuzzMounts, Linux, record } = await importSource('e2e/fuzz/mounts.ts')
 const linux = new Linux(fileURLToPath(new URL('../../src/testing/linux/mounts.py', import.meta.url)))
 if (values.record !== undefined) {
   const recorded = await record(seed, sequences, steps, linux)

@@ -1,13 +1,6 @@
-/** `npm run fuzz -- --sequences N [--seed S] [--on NAME] [--ours]`: random sequences of file operations on ours and on a real tmpfs,
- *  compared. Ours is a tmpfs, or an overlay as arrangements.ts has it; `--on all` is one after the other.
- *  With `--ours` the other side is our own tmpfs instead of Linux's, which is faster.
- *  Prints the seed; on a divergence prints the shortest sequence found that shows it, and exits with 1. */
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { build } from 'vite'
-import { root } from '../tools/run.mjs'
+import { importSource } from '../tools/import-source.mjs'
 
 const { values: options } = parseArgs({
   options: {
@@ -21,20 +14,7 @@ const sequences = Number(options.sequences)
 const firstSeed = options.seed === undefined ? Date.now() & 0x7fffffff : Number(options.seed)
 if (!(sequences > 0) || !Number.isInteger(firstSeed)) throw new Error('--sequences and --seed are whole numbers')
 
-const outDir = join(root, `.cache/fuzz-${process.pid}`)
-await build({
-  configFile: false,
-  root,
-  logLevel: 'warn',
-  build: {
-    ssr: join(root, 'e2e/fuzz/fuzz.ts'),
-    outDir,
-    target: 'es2023',
-    rolldownOptions: { output: { entryFileNames: 'fuzz.mjs' } },
-  },
-})
-const { fuzz, names } = await import(pathToFileURL(join(outDir, 'fuzz.mjs')).href)
-rmSync(outDir, { recursive: true })
+const { fuzz, names } = await importSource('e2e/fuzz/fuzz.ts')
 
 /** A seed serves this many sequences, so that a failure is found again soon. */
 const PER_SEED = 2000

@@ -1,12 +1,10 @@
 /** `node e2e/fuzz/terminal.mjs [--sequences N] [--seed S]`, on Linux: random scripts of what happens at a terminal on ours and on a
  *  pseudo-terminal of Linux, compared. On a divergence prints the shortest script found that shows it, and exits with 1.
  *  With `--record FILE` writes the scripts and Linux's answers instead: src/testing/linux/terminal.json is made so. */
-import { rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { build } from 'vite'
-import { root } from '../tools/run.mjs'
+import { importSource } from '../tools/import-source.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -16,20 +14,7 @@ const { values } = parseArgs({
   },
 })
 const [sequences, seed] = [values.sequences, values.seed].map(Number)
-const outDir = join(root, `.cache/fuzz-terminal-${process.pid}`)
-await build({
-  configFile: false,
-  root,
-  logLevel: 'warn',
-  build: {
-    ssr: join(root, 'e2e/fuzz/terminal.ts'),
-    outDir,
-    target: 'es2023',
-    rolldownOptions: { output: { entryFileNames: 'terminal.mjs' } },
-  },
-})
-const { fuzzTerminal, recordTerminal } = await import(pathToFileURL(join(outDir, 'terminal.mjs')).href)
-rmSync(outDir, { recursive: true })
+const { fuzzTerminal, recordTerminal } = await importSource('e2e/fuzz/terminal.ts')
 const linux = fileURLToPath(new URL('../../src/testing/linux/terminal.py', import.meta.url))
 if (values.record !== undefined) {
   const recorded = await recordTerminal(linux, sequences, seed)

@@ -1,12 +1,10 @@
 /** `node e2e/fuzz/unions.mjs`, as root on Linux: the cases of src/testing/union-cases.ts on ours and on Linux's overlayfs, compared.
  *  With `--sequences N [--seed S]` random cases instead. Prints what differs, and exits with 1 if anything does.
  *  With `--record FILE` writes what Linux answers to the cases: src/testing/linux/unions.json is made so. */
-import { rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { build } from 'vite'
-import { root } from '../tools/run.mjs'
+import { importSource } from '../tools/import-source.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -16,21 +14,8 @@ const { values } = parseArgs({
   },
 })
 
-const outDir = join(root, `.cache/fuzz-unions-${process.pid}`)
-await build({
-  configFile: false,
-  root,
-  logLevel: 'warn',
-  build: {
-    ssr: join(root, 'e2e/fuzz/unions.ts'),
-    outDir,
-    target: 'es2023',
-    rolldownOptions: { output: { entryFileNames: 'unions.mjs' } },
-  },
-})
 const { Overlayfs, unionCases, runUnion, expectedOf, comparable, withoutVainCopies, tell, randomUnion, shortestUnion } =
-  await import(pathToFileURL(join(outDir, 'unions.mjs')).href)
-rmSync(outDir, { recursive: true })
+  await importSource('e2e/fuzz/unions.ts')
 
 const linux = new Overlayfs(fileURLToPath(new URL('../../src/testing/linux/unions.py', import.meta.url)))
 

@@ -21,20 +21,29 @@ interface Slot extends ListedEntry {
 export class Listing {
   /** By cookie; some removed. */
   #slots: Slot[] = []
-  readonly #byName = new Map<string, Slot>()
+  /** Made when a name is first asked for: most listings are only read. */
+  #byName: Map<string, Slot> | undefined
+  #size = 0
   #next = FIRST_COOKIE
 
   get size(): number {
-    return this.#byName.size
+    return this.#size
   }
 
   has(name: string): boolean {
-    return this.#byName.has(name)
+    return this.#names.has(name)
+  }
+
+  get #names(): Map<string, Slot> {
+    if (this.#byName) return this.#byName
+    this.#byName = new Map()
+    for (const slot of this.#slots) if (!slot.removed) this.#byName.set(slot.name, slot)
+    return this.#byName
   }
 
   /** Enters a name, or gives an entered one to another file. */
   set(name: string, ino: number, kind: FileKind): void {
-    const known = this.#byName.get(name)
+    const known = this.#names.get(name)
     if (known) {
       known.ino = ino
       known.kind = kind
@@ -45,21 +54,23 @@ export class Listing {
   add(name: string, ino: number, kind: FileKind): void {
     const slot = { name, ino, kind, cookie: this.#next++, removed: false }
     this.#slots.push(slot)
-    this.#byName.set(name, slot)
+    this.#byName?.set(name, slot)
+    this.#size++
   }
 
   remove(name: string): void {
-    const slot = this.#byName.get(name)
+    const slot = this.#names.get(name)
     if (!slot) return
-    this.#byName.delete(name)
+    this.#names.delete(name)
     slot.removed = true
-    const removed = this.#slots.length - this.#byName.size
-    if (removed > 32 && removed > this.#byName.size) this.#slots = this.#slots.filter((each) => !each.removed)
+    this.#size--
+    const removed = this.#slots.length - this.#size
+    if (removed > 32 && removed > this.#size) this.#slots = this.#slots.filter((each) => !each.removed)
   }
 
   /** Takes the names of another listing; those that both have keep their cookies. */
   become(other: Listing): void {
-    for (const name of [...this.#byName.keys()]) if (!other.has(name)) this.remove(name)
+    for (const name of [...this.#names.keys()]) if (!other.has(name)) this.remove(name)
     for (const { name, ino, kind } of other.after(0)) this.set(name, ino, kind)
   }
 

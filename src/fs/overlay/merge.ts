@@ -99,24 +99,30 @@ export function listMerged(
 ): Listing {
   const missing = new Missing()
   const listing = new Listing()
-  const hidden = new Set<string>()
+  /** Names that a layer has, listed or hidden by a whiteout: those of the layers below are not seen. */
+  const seen = new Set<string>()
   if (upper) {
     missing.try(() => {
       for (const { name, kind, ino } of upper.entries(0, attempt)) {
+        seen.add(name)
         const node = kind === 'char' ? undefined : known?.get(name)
         const inode = node ? undefined : missing.try(() => upper.lookup(name, attempt))
-        if (inode && isWhiteout(inode)) hidden.add(name)
-        else listing.add(name, node?.ino ?? (inode ? numbers.ofUpper(inode) : ino), kind)
+        if (inode && isWhiteout(inode)) continue
+        listing.add(name, node?.ino ?? (inode ? numbers.ofUpper(inode) : ino), kind)
       }
     })
   }
-  for (const { directory, layer } of lowers) {
+  const bottom = lowers.at(-1)
+  for (const lower of lowers) {
+    const { directory, layer } = lower
     missing.try(() => {
       for (const { name, kind, ino } of directory.entries(0, attempt)) {
-        if (listing.has(name) || hidden.has(name)) continue
+        const before = seen.size
+        // Below the last layer there is nothing that its names could hide.
+        if (lower === bottom ? seen.has(name) : seen.add(name).size === before) continue
         const inode = kind === 'char' ? missing.try(() => directory.lookup(name, attempt)) : undefined
-        if (inode && isWhiteout(inode)) hidden.add(name)
-        else listing.add(name, known?.get(name)?.ino ?? numbers.ofLower(layer, ino), kind)
+        if (inode && isWhiteout(inode)) continue
+        listing.add(name, known?.get(name)?.ino ?? numbers.ofLower(layer, ino), kind)
       }
     })
   }
