@@ -67,7 +67,8 @@ test('a program runs in a Worker of its own, with its arguments and environment,
   const trap = await run(page, { args: ['/bin/trap'] })
   expect(trap).toMatchObject({ stdout: 'about to trap\n', exit: { exitCode: 134, signal: 'SIGABRT' } })
   expect(trap.exit.reason).toMatch(/unreachable/)
-  await expect.poll(() => page.workers().length).toBe(workers)
+  // One may wait for the next program.
+  await expect.poll(() => page.workers().length).toBeLessThanOrEqual(workers + 1)
 })
 
 test('fsops sees through the channel what it sees on Linux', async ({ page }) => {

@@ -320,6 +320,7 @@ for (const [kind, origin] of [
       await expect(status(page)).toHaveText('Ready, with a new sandbox')
     }
     await press(page, 'Example')
+    await expect(page.locator('#program-name')).toHaveText(/hello/)
     await press(page, 'Run')
     await expect(status(page)).toHaveText('Exited with 0')
   })

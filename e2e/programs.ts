@@ -1,9 +1,9 @@
 /**
  * What tests of programs share: a page with the built library on each platform, and the guests.
  *
- * The matrix of platforms, browsers and headers: each platform is tested in both browsers, on an isolated page in one of them and
- * on a page without COOP and COEP in the other. That they do not depend on the headers is seen without running everything four
- * times; `npm run test:full` (RUNTAB_MATRIX=full) does that, too. Only `worker` needs the headers.
+ * The matrix of platforms, browsers and headers: CI runs a diagonal of it (playwright.config.ts), every platform in Chromium, on an
+ * isolated page and on one without COOP and COEP in turn, and `worker`, which needs the headers, in Firefox;
+ * `npm run test:full` (RUNTAB_MATRIX=full) runs all of it.
  */
 import { basename } from 'node:path'
 import { type Page, test } from '@playwright/test'
