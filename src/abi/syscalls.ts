@@ -59,7 +59,7 @@ export interface Syscalls {
   /** lseek(2); the offset may be negative for SEEK_CUR and SEEK_END. */
   lseek(fd: number, offset: number, whence: number): number
   fstat(fd: number): Stat
-  /** Flags: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH. */
+  /** Flags: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, AT_NO_AUTOMOUNT (nothing is mounted by itself: no effect). */
   fstatat(dirfd: number, path: string, flags: number): Stat
   /**
    * fstatat(2), but undefined where a name of the path is missing: the one failure that programs provoke by the thousand,

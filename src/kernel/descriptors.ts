@@ -32,6 +32,10 @@ export class DescriptorTable {
     return file
   }
 
+  has(fd: number): boolean {
+    return this.#files[fd] !== undefined
+  }
+
   /** Errors: EMFILE, before a file is opened that could not be kept. */
   requireRoom(): void {
     let free = this.#lowest

@@ -11,6 +11,7 @@ import {
   AT_EACCESS,
   AT_EMPTY_PATH,
   AT_FDCWD,
+  AT_NO_AUTOMOUNT,
   AT_REMOVEDIR,
   AT_SYMLINK_FOLLOW,
   AT_SYMLINK_NOFOLLOW,
@@ -34,7 +35,7 @@ import { type MountNamespace, VirtualDentry } from '../vfs/mount.ts'
 import { releaseNamespace } from '../vfs/mount-tree.ts'
 import { linkTo, makeDirectory, makeNode, makeSymlink, removeDirectory, rename, unlink } from '../vfs/names.ts'
 import { openAt } from '../vfs/open.ts'
-import { PathWalk, resolve } from '../vfs/path-walk.ts'
+import { PathWalk, requirePath, resolve } from '../vfs/path-walk.ts'
 import { searchableAt } from '../vfs/places.ts'
 import { setStatusFlags } from '../vfs/status-flags.ts'
 import type { TaskPlaces, Vfs } from '../vfs/vfs.ts'
@@ -43,6 +44,8 @@ import { endIfGone, notify } from '../vfs/watches.ts'
 import { DescriptorTable } from './descriptors.ts'
 
 const SLASH = 47
+/** The flags of calls that take a file by its path or by descriptor. */
+const OF_A_FILE = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH
 
 export interface TaskOptions {
   readonly vfs: Vfs
@@ -169,18 +172,33 @@ export class Task implements Syscalls, Context, TaskPlaces {
     }
   }
 
-  /** Where a path starts if it is relative; otherwise nobody asks for the descriptor. Errors: EBADF; ENOTDIR comes from the walk. */
+  /**
+   * Where a path starts if it is relative; otherwise nobody asks for the descriptor.
+   * Errors: those of the path's text; EBADF; ENOTDIR comes from the walk.
+   */
   #start(dirfd: number, path: string): VirtualDentry {
     if (dirfd === AT_FDCWD || path.charCodeAt(0) === SLASH) return this.#cwd
-    const { mount, dentry } = this.descriptors.get(dirfd)
+    if (!this.descriptors.has(dirfd)) requirePath(path)
+    return this.#placeOf(dirfd)
+  }
+
+  /** Errors: EBADF. */
+  #placeOf(fd: number): VirtualDentry {
+    if (fd === AT_FDCWD) return this.#cwd
+    const { mount, dentry } = this.descriptors.get(fd)
     return new VirtualDentry(mount, dentry)
   }
 
   /** The file that a path, or with AT_EMPTY_PATH the descriptor itself, denotes. */
   #find(dirfd: number, path: string, flags: number): VirtualDentry {
-    const start = this.#start(dirfd, path)
-    if (path === '' && flags & AT_EMPTY_PATH) return start
-    return resolve(this, start, path, (flags & AT_SYMLINK_NOFOLLOW) === 0)
+    if (path === '' && flags & AT_EMPTY_PATH) return this.#placeOf(dirfd)
+    return resolve(this, this.#start(dirfd, path), path, (flags & AT_SYMLINK_NOFOLLOW) === 0)
+  }
+
+  /** For positional I/O. Errors: EINVAL for a negative offset, whatever the descriptor; EBADF. */
+  #at(fd: number, offset: number): FileDescription {
+    if (offset < 0) throw new ErrnoError('EINVAL')
+    return this.descriptors.get(fd)
   }
 
   /** Errors: EBADF, also for a descriptor that only names a file (O_PATH). */
@@ -210,7 +228,7 @@ export class Task implements Syscalls, Context, TaskPlaces {
   }
 
   preadv(fd: number, memory: Uint8Array, ranges: readonly number[], offset: number): number {
-    return read(this, this.descriptors.get(fd), memory, ranges, notNegative(offset))
+    return read(this, this.#at(fd, offset), memory, ranges, offset)
   }
 
   writev(fd: number, memory: Uint8Array, ranges: readonly number[]): number {
@@ -218,7 +236,7 @@ export class Task implements Syscalls, Context, TaskPlaces {
   }
 
   pwritev(fd: number, memory: Uint8Array, ranges: readonly number[], offset: number): number {
-    return write(this, this.descriptors.get(fd), memory, ranges, notNegative(offset))
+    return write(this, this.#at(fd, offset), memory, ranges, offset)
   }
 
   lseek(fd: number, offset: number, whence: number): number {
@@ -230,13 +248,14 @@ export class Task implements Syscalls, Context, TaskPlaces {
   }
 
   fstatat(dirfd: number, path: string, flags: number): Stat {
+    requireFlags(flags, OF_A_FILE | AT_NO_AUTOMOUNT, path)
     return statOf(this.#find(dirfd, path, flags).dentry.inode)
   }
 
   statIfThere(dirfd: number, path: string, flags: number): Stat | undefined {
-    const start = this.#start(dirfd, path)
-    if (path === '' && flags & AT_EMPTY_PATH) return statOf(start.dentry.inode)
-    const walk = new PathWalk(this, start, path)
+    requireFlags(flags, OF_A_FILE | AT_NO_AUTOMOUNT, path)
+    if (path === '' && flags & AT_EMPTY_PATH) return statOf(this.#placeOf(dirfd).dentry.inode)
+    const walk = new PathWalk(this, this.#start(dirfd, path), path)
     return walk.tryToEnd((flags & AT_SYMLINK_NOFOLLOW) === 0) ? statOf(walk.dentry.inode) : undefined
   }
 
@@ -254,24 +273,26 @@ export class Task implements Syscalls, Context, TaskPlaces {
   }
 
   unlinkat(dirfd: number, path: string, flags: number): void {
-    if (flags & ~AT_REMOVEDIR) throw new ErrnoError('EINVAL', path)
+    requireFlags(flags, AT_REMOVEDIR, path)
     const remove = flags & AT_REMOVEDIR ? removeDirectory : unlink
     remove(this, this.#start(dirfd, path), path)
   }
 
   renameat2(olddirfd: number, oldpath: string, newdirfd: number, newpath: string, flags: number): void {
-    rename(this, this.#start(olddirfd, oldpath), oldpath, this.#start(newdirfd, newpath), newpath, flags)
+    const oldStart = () => this.#start(olddirfd, oldpath)
+    const newStart = () => this.#start(newdirfd, newpath)
+    rename(this, oldStart, oldpath, newStart, newpath, flags)
   }
 
   linkat(olddirfd: number, oldpath: string, newdirfd: number, newpath: string, flags: number): void {
-    if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) throw new ErrnoError('EINVAL', oldpath)
+    requireFlags(flags, AT_SYMLINK_FOLLOW | AT_EMPTY_PATH, oldpath)
     const nofollow = flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW
     const source = this.#find(olddirfd, oldpath, (flags & AT_EMPTY_PATH) | nofollow)
     linkTo(this, source, this.#start(newdirfd, newpath), newpath)
   }
 
   symlinkat(target: string, dirfd: number, path: string): void {
-    makeSymlink(this, target, this.#start(dirfd, path), path)
+    makeSymlink(this, target, () => this.#start(dirfd, path), path)
   }
 
   readlinkat(dirfd: number, path: string): string {
@@ -281,8 +302,9 @@ export class Task implements Syscalls, Context, TaskPlaces {
   }
 
   ftruncate(fd: number, size: number): void {
+    if (size < 0) throw new ErrnoError('EINVAL')
     const file = this.#file(fd)
-    if (size < 0 || !file.writable || file.stream) throw new ErrnoError('EINVAL')
+    if (!file.writable || file.stream) throw new ErrnoError('EINVAL')
     notify(file, truncateFile(this, file.inode, size))
   }
 
@@ -309,22 +331,23 @@ export class Task implements Syscalls, Context, TaskPlaces {
   utimensat(dirfd: number, path: string, atime: bigint, mtime: bigint, flags: number): void {
     // Linux does not even look for the file.
     if (atime === UTIME_OMIT && mtime === UTIME_OMIT) return
-    if (path === '' && flags & AT_EMPTY_PATH) this.#file(dirfd)
+    requireFlags(flags, OF_A_FILE, path)
     changeTimes(this, this.#find(dirfd, path, flags), atime, mtime)
   }
 
   fchmodat(dirfd: number, path: string, mode: number, flags: number): void {
-    if (path === '' && flags & AT_EMPTY_PATH) this.#file(dirfd)
+    requireFlags(flags, OF_A_FILE, path)
     changeMode(this, this.#find(dirfd, path, flags), mode & 0o7777)
   }
 
   fchownat(dirfd: number, path: string, uid: number, gid: number, flags: number): void {
+    requireFlags(flags, OF_A_FILE, path)
     changeOwner(this, this.#find(dirfd, path, flags), uid, gid)
   }
 
   faccessat(dirfd: number, path: string, mode: number, flags: number): void {
-    if (flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) throw new ErrnoError('EINVAL', path)
-    if (mode & ~(R_OK | W_OK | X_OK)) throw new ErrnoError('EINVAL', path)
+    requireFlags(flags, AT_EACCESS | OF_A_FILE, path)
+    requireFlags(mode, R_OK | W_OK | X_OK, path)
     checkAccess(this, this.#find(dirfd, path, flags), mode, (flags & AT_EACCESS) !== 0)
   }
 
@@ -385,7 +408,7 @@ function leave({ mount, dentry }: VirtualDentry): void {
   mount.drop()
 }
 
-function notNegative(offset: number): number {
-  if (offset < 0) throw new ErrnoError('EINVAL')
-  return offset
+/** Errors: EINVAL for a bit that the call does not know, before it looks at anything else. */
+function requireFlags(flags: number, known: number, path: string): void {
+  if (flags & ~known) throw new ErrnoError('EINVAL', path)
 }

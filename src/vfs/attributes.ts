@@ -112,9 +112,10 @@ export function checkAccess(context: Context, place: VirtualDentry, mode: number
   if (mode & ~(R_OK | W_OK | X_OK)) throw new ErrnoError('EINVAL')
   if (mode === 0) return
   const { inode } = place.dentry
+  const special = inode.kind !== 'file' && inode.kind !== 'directory' && inode.kind !== 'symlink'
+  if (mode & W_OK && place.mount.superblock.filesystem.readonly && !special) throw new ErrnoError('EROFS')
   const who = effective ? context.credentials : asRealUser(context.credentials)
   if (!mayAccess(who, inode, mode)) throw new ErrnoError('EACCES')
-  const special = inode.kind === 'char' || inode.kind === 'block' || inode.kind === 'fifo' || inode.kind === 'socket'
   if (mode & X_OK && inode.kind === 'file' && place.mount.flags.noexec) throw new ErrnoError('EACCES')
   if (mode & W_OK && place.mount.readonly && !special) throw new ErrnoError('EROFS')
 }

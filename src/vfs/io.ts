@@ -234,17 +234,19 @@ export function truncateFile(context: Context, inode: Inode, size: number): numb
   return written(context, inode)
 }
 
-/** fallocate(2). Errors: EBADF, ESPIPE, ENODEV, EINVAL, EFBIG, EOPNOTSUPP, ENOSPC, EISDIR. */
+/** The modes that Linux knows, each with FALLOC_FL_KEEP_SIZE where it may; of others it says so before it looks at the file. */
+const ALLOCATIONS = new Set([0, 1, 3, 8, 16, 17, 32, 64, 65, 128])
+
+/** fallocate(2). Errors: EINVAL, EOPNOTSUPP, EBADF, ESPIPE, ENODEV, EFBIG, ENOSPC. */
 export function allocate(context: Context, file: FileDescription, mode: number, offset: number, length: number): void {
   const { inode } = file
   if (offset < 0 || length <= 0) throw new ErrnoError('EINVAL')
-  if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE) || mode === FALLOC_FL_PUNCH_HOLE) {
-    throw new ErrnoError('EOPNOTSUPP')
-  }
-  if (inode.kind === 'fifo') throw new ErrnoError('ESPIPE')
+  if (!ALLOCATIONS.has(mode)) throw new ErrnoError('EOPNOTSUPP')
   if (!file.writable) throw new ErrnoError('EBADF')
+  if (inode.kind === 'fifo') throw new ErrnoError('ESPIPE')
   if (inode.kind !== 'file') throw new ErrnoError('ENODEV')
-  if (!inode.allocate) throw new ErrnoError('EOPNOTSUPP')
+  const more = mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)
+  if (more || !inode.allocate) throw new ErrnoError('EOPNOTSUPP')
   if ((mode & FALLOC_FL_PUNCH_HOLE) === 0) requireFileSize(context, inode, offset + length)
   inode.allocate(mode, offset, length, context.attempt)
   notifyWritten(file, written(context, inode))
@@ -254,6 +256,7 @@ export function allocate(context: Context, file: FileDescription, mode: number, 
 export function seek(context: Context, file: FileDescription, offset: number, whence: number): number {
   const { inode } = file
   if (file.isPath) throw new ErrnoError('EBADF')
+  if (whence < SEEK_SET || whence > SEEK_HOLE) throw new ErrnoError('EINVAL')
   if (file.stream) throw new ErrnoError('ESPIPE')
   let target: number
   if (whence === SEEK_SET) target = offset

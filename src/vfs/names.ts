@@ -4,29 +4,21 @@
  */
 
 import { ErrnoError } from '../abi/errno.ts'
-import {
-  CAP_MKNOD,
-  PATH_MAX,
-  R_OK,
-  RENAME_EXCHANGE,
-  RENAME_NOREPLACE,
-  S_ISGID,
-  S_ISUID,
-  W_OK,
-  X_OK,
-} from '../abi/linux.ts'
-import { utf8Length } from '../abi/utf8.ts'
+import { CAP_MKNOD, R_OK, RENAME_EXCHANGE, RENAME_NOREPLACE, S_ISGID, S_ISUID, W_OK, X_OK } from '../abi/linux.ts'
 import { type Context, namespaceOf } from './context.ts'
 import { Dentry } from './dentry.ts'
 import { CTIME, type DirectoryInode, type Endpoint, type Inode, MTIME, type NewInode } from './inode.ts'
 import type { VirtualDentry } from './mount.ts'
 import { commitDelete, requireNotMounted } from './mount-points.ts'
 import { createFile, requireCreate } from './open.ts'
-import { PathWalk } from './path-walk.ts'
+import { PathWalk, requirePath } from './path-walk.ts'
 import { isOwner, mayAccess, requireAccess, requireDelete } from './permissions.ts'
 import { notifyLinked, notifyMoved, notifyRemoved } from './watches.ts'
 
 const LINK_MAX = 0x7fffffff
+
+/** Where a path starts, asked for only when its turn comes, since what else is wrong may go before. Errors: EBADF. */
+type Start = () => VirtualDentry
 
 /** Errors: those of the walk; EEXIST, EROFS, ENOENT in a removed directory, EACCES, ENOSPC. */
 export function makeDirectory(context: Context, start: VirtualDentry, path: string, mode: number): void {
@@ -56,11 +48,9 @@ export function makeNode(
 }
 
 /** Errors: ENOENT for an empty target or with slashes behind the name; else as makeDirectory. */
-export function makeSymlink(context: Context, target: string, start: VirtualDentry, path: string): void {
-  if (target === '') throw new ErrnoError('ENOENT', target)
-  if (target.includes('\0')) throw new ErrnoError('EINVAL', target)
-  if (target.length * 3 >= PATH_MAX && utf8Length(target) >= PATH_MAX) throw new ErrnoError('ENAMETOOLONG', target)
-  const walk = toFreeName(context, start, path, false)
+export function makeSymlink(context: Context, target: string, start: Start, path: string): void {
+  requirePath(target)
+  const walk = toFreeName(context, start(), path, false)
   createFile(walk, 'symlink', 0o777, { target })
 }
 
@@ -165,18 +155,18 @@ function requireNoMount({ context, mount, path }: PathWalk, entry: Dentry): void
  */
 export function rename(
   context: Context,
-  oldStart: VirtualDentry,
+  oldStart: Start,
   oldPath: string,
-  newStart: VirtualDentry,
+  newStart: Start,
   newPath: string,
   flags: number,
 ): void {
   const exchange = (flags & RENAME_EXCHANGE) !== 0
   const noReplace = (flags & RENAME_NOREPLACE) !== 0
   if (flags & ~(RENAME_EXCHANGE | RENAME_NOREPLACE) || (exchange && noReplace)) throw new ErrnoError('EINVAL', oldPath)
-  const from = new PathWalk(context, oldStart, oldPath)
+  const from = new PathWalk(context, oldStart(), oldPath)
   from.toParent()
-  const to = new PathWalk(context, newStart, newPath)
+  const to = new PathWalk(context, newStart(), newPath)
   to.toParent()
   if (from.mount !== to.mount) throw new ErrnoError('EXDEV', oldPath)
   if (from.last !== 'name') throw new ErrnoError('EBUSY', oldPath)

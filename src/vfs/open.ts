@@ -200,26 +200,29 @@ function openUnnamed(
 /** Opens a file that is there, whatever its kind. */
 export function openExisting(context: Context, place: VirtualDentry, flags: number, path: string): FileDescription {
   const { inode } = place.dentry
-  const writes = (flags & O_ACCMODE) !== O_RDONLY
+  const { mount } = place
+  const access = flags & O_ACCMODE
+  const asksWrite = access !== O_RDONLY
+  const writes = asksWrite && access !== O_ACCMODE
   if (flags & O_DIRECTORY && inode.kind !== 'directory') throw new ErrnoError('ENOTDIR', path)
   if (flags & O_PATH) return new FileDescription(place, flags)
   if (inode.kind === 'symlink') throw new ErrnoError('ELOOP', path)
-  if (inode.kind === 'directory' && (writes || flags & (O_TRUNC | O_CREAT))) throw new ErrnoError('EISDIR', path)
+  if (inode.kind === 'directory' && (asksWrite || flags & (O_TRUNC | O_CREAT))) throw new ErrnoError('EISDIR', path)
   if (inode.kind === 'directory' && flags & O_DIRECT) throw new ErrnoError('EINVAL', path)
-  let access = accessOf(flags)
-  if (flags & O_TRUNC) access |= W_OK
-  requireAccess(context.credentials, inode, access)
-  const special = inode.kind === 'fifo' || inode.kind === 'char' || inode.kind === 'block'
-  if ((writes || flags & O_TRUNC) && place.mount.readonly && !special) throw new ErrnoError('EROFS', path)
+  const special = inode.kind !== 'file' && inode.kind !== 'directory'
+  const truncates = (flags & O_TRUNC) !== 0
+  if ((asksWrite || truncates) && !special && mount.superblock.filesystem.readonly) throw new ErrnoError('EROFS', path)
+  requireAccess(context.credentials, inode, accessOf(flags) | (truncates ? W_OK : 0))
+  if ((writes || truncates) && !special && mount.readonly) throw new ErrnoError('EROFS', path)
   if (flags & O_NOATIME && !isOwner(context.credentials, inode)) throw new ErrnoError('EPERM', path)
   if (inode.kind === 'socket') throw new ErrnoError('ENXIO', path)
   if (inode.kind === 'char' || inode.kind === 'block') {
-    if (place.mount.flags.nodev) throw new ErrnoError('EACCES', path, 'the mount is nodev')
+    if (mount.flags.nodev) throw new ErrnoError('EACCES', path, 'the mount is nodev')
     return new FileDescription(place, flags, context.devices.open(inode, context, { place, flags }))
   }
   if (inode.kind === 'fifo') return openFifo(context, place, flags, path)
   if (inode.kind !== 'file') return new FileDescription(place, flags)
-  if ((flags & O_TRUNC) === 0) {
+  if (!truncates) {
     if (writes) inode.openForWriting?.(context.attempt)
     return new FileDescription(place, flags)
   }

@@ -39,9 +39,7 @@ export class PathWalk {
   constructor(context: Context, start: VirtualDentry, path: string) {
     this.context = context
     this.path = path
-    if (path.length === 0) throw new ErrnoError('ENOENT', path)
-    if (path.length * 3 >= PATH_MAX && utf8Length(path) >= PATH_MAX) throw new ErrnoError('ENAMETOOLONG', path)
-    if (path.includes('\0')) throw new ErrnoError('EINVAL', path, 'a path cannot hold a NUL')
+    requirePath(path)
     this.#start = start
     const absolute = path.charCodeAt(0) === SLASH
     if (absolute && context.confined) throw new ErrnoError('ENOTCAPABLE', path)
@@ -253,6 +251,13 @@ const SLASH = 47
 const SEARCH = { search: true }
 /** Either capability lets a search of any directory through. */
 const SEARCHES_ALL = CAP_DAC_OVERRIDE | CAP_DAC_READ_SEARCH
+
+/** Linux reads the path before it looks at where it starts. Errors: ENOENT for an empty one; ENAMETOOLONG; EINVAL for a NUL. */
+export function requirePath(path: string): void {
+  if (path.length === 0) throw new ErrnoError('ENOENT', path)
+  if (path.length * 3 >= PATH_MAX && utf8Length(path) >= PATH_MAX) throw new ErrnoError('ENAMETOOLONG', path)
+  if (path.includes('\0')) throw new ErrnoError('EINVAL', path, 'a path cannot hold a NUL')
+}
 
 /** The file that a path denotes. Errors: as PathWalk.toEnd. */
 export function resolve(context: Context, start: VirtualDentry, path: string, follow: boolean): VirtualDentry {

@@ -58,6 +58,28 @@ const ofRoot = ([rows, call, make]: (typeof makers)[number]): Case[] => [
 ]
 
 export const names: readonly Spec[] = [
+  spec(
+    'A095 bad flags, offsets and path texts go before a descriptor that is not open',
+    (root) => {
+      const { sys } = root
+      root.file('f')
+      const bytes = new Uint8Array(1)
+      fails('EINVAL', () => sys.preadv(99, bytes, [0, 1], -1))
+      fails('EINVAL', () => sys.ftruncate(99, -1))
+      fails('EINVAL', () => sys.fchownat(99, 'f', 1, 1, 1))
+      fails('EINVAL', () => sys.fchmodat(99, 'f', 0, 1))
+      fails('EINVAL', () => sys.utimensat(99, 'f', 1n, 1n, 1))
+      fails('EINVAL', () => sys.fstatat(99, 'f', 1))
+      fails('EINVAL', () => sys.linkat(99, 'f', -100, 'g', 1))
+      fails('ENOENT', () => sys.mkdirat(99, '', 0))
+      fails('ENOENT', () => sys.symlinkat('', 99, 'l'))
+      fails('ENAMETOOLONG', () => sys.renameat2(-100, './'.repeat(2048), 99, 'g', 0))
+      fails('ENOENT', () => sys.renameat2(-100, 'none/x', 99, 'g', 0))
+      fails('EINVAL', () => sys.renameat2(99, 'f', 99, 'g', 3))
+      fails('EBADF', () => sys.renameat2(-100, 'f', 99, 'g', 0))
+    },
+    { needs: ['calls'] },
+  ),
   ...cases(makers.flatMap(common), { given }),
   ...cases(makers.flatMap(ofRoot), { given, needs: ['root'] }),
   ...cases(common(nodeMaker), { given, needs: ['nodes'] }),

@@ -253,6 +253,7 @@ export const opening: readonly Spec[] = [
       const u = user(1000)
       fails('EACCES', () => u.touch('m/f', O_WRONLY))
       fails('EROFS', () => u.touch('m/new', O_CREAT))
+      root.touch('m/f', 3)
     },
     { needs: ['mounts', 'users', 'calls', 'nodes'] },
   ),

@@ -68,7 +68,8 @@ export class NodeFsSyscalls implements SpecTask {
   }
 
   preadv(fd: number, memory: Uint8Array, ranges: readonly number[], offset: number): number {
-    return call(() => fs.readvSync(this.#known(fd), views(memory, ranges), position(offset)))
+    const at = position(offset)
+    return call(() => fs.readvSync(this.#known(fd), views(memory, ranges), at))
   }
 
   writev(fd: number, memory: Uint8Array, ranges: readonly number[]): number {
@@ -76,7 +77,8 @@ export class NodeFsSyscalls implements SpecTask {
   }
 
   pwritev(fd: number, memory: Uint8Array, ranges: readonly number[], offset: number): number {
-    return call(() => fs.writevSync(this.#known(fd), views(memory, ranges), position(offset)))
+    const at = position(offset)
+    return call(() => fs.writevSync(this.#known(fd), views(memory, ranges), at))
   }
 
   fstat(fd: number): Stat {
