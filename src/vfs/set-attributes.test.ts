@@ -166,7 +166,7 @@ describe('chmod and chown', () => {
       expect(outcome(() => root.chown('/f', 2 ** 32 - 2, -1))).toBe('ok')
     }))
 
-  test('A389 a read-only mount is asked before ownership; a size asks for permission before the mount', () =>
+  test('A389 A263 a read-only mount is asked before ownership; a size asks for permission before the mount', () =>
     inWorld({}, (root) => {
       root.write('/f', 'text', 0o644)
       const user = root.as(1000)

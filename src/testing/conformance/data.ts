@@ -244,6 +244,20 @@ export const data: readonly Spec[] = [
     { given, needs: ['calls'] },
   ),
   spec(
+    'B209 allocating what a file has already changes its times and nothing else',
+    (root) => {
+      root.utimes('f', 5n, 5n)
+      root.with('f', O_RDWR, (fd) => {
+        const before = root.sys.fstat(fd)
+        root.sys.fallocate(fd, 0, 0, 4)
+        const { size, blocks, atime, mtime } = root.sys.fstat(fd)
+        equal([size, blocks, atime, root.text('f')], [before.size, before.blocks, 5n, '0123456789'])
+        equal(mtime > 5n, true, 'mtime has moved')
+      })
+    },
+    { given, needs: ['calls'] },
+  ),
+  spec(
     'B038 what is cut off comes back as zeros',
     (root) => {
       root.with('f', O_RDWR, (fd) => {
