@@ -55,6 +55,7 @@ test('arguments, environment and standard input reach the program, and what it l
 }) => {
   await open(page)
   await press(page, 'Example')
+  await expect(page.locator('#program-name')).toHaveText(/hello/)
   await page.getByLabel('Arguments').fill(`--name "Ada L" odd`)
   await page.getByLabel('Environment').fill('GREETING=Good day\n\nOTHER=x')
   await page.getByLabel('Standard input').fill('a\nb\nc\n')
@@ -125,6 +126,7 @@ test('a program that fails says how, and the next one runs', async ({ page }) =>
   await expect(status(page)).toContainText(/env.*missing/)
 
   await press(page, 'Example')
+  await expect(page.locator('#program-name')).toHaveText(/hello/)
   await press(page, 'Run')
   await expect(status(page)).toHaveText('Exited with 0')
 })
@@ -135,6 +137,7 @@ test('a fault in the form is told at its field, and Run goes there', async ({ pa
   await expect(page.locator('#program-note')).toHaveText('Choose a .wasm file first, or use the example.')
   await expect(page.getByRole('button', { name: 'Choose .wasm…' })).toBeFocused()
   await press(page, 'Example')
+  await expect(page.locator('#program-name')).toHaveText(/hello/)
   await expect(page.locator('#program-note')).toContainText('runs as /bin/hello')
 
   for (const [label, value, fault] of [
