@@ -74,6 +74,20 @@ function playgroundFiles(): Plugin {
   }
 }
 
+/**
+ * The page is painted once it has been read and its script has run: a first frame of half the page would be laid out again
+ * with the rest. Vite drops `blocking` from a script in index.html.
+ */
+function paintedWhole(): Plugin {
+  return {
+    name: 'runtab:painted-whole',
+    transformIndexHtml: {
+      order: 'post',
+      handler: (html) => html.replace('<script type="module"', '<script type="module" blocking="render"'),
+    },
+  }
+}
+
 /** A Worker that each process starts is one file: fetched in one go, and smaller than with the chunks that it would share. */
 function selfContained(name: string, source: string): Plugin {
   return {
@@ -126,7 +140,7 @@ function library(): UserConfig {
 
 function playground(): UserConfig {
   return {
-    plugins: [workerUrls('sources'), playgroundFiles()],
+    plugins: [workerUrls('sources'), playgroundFiles(), paintedWhole()],
     worker: { format: 'es', plugins: () => [workerUrls('sources')] },
     // Only what the playground is made of; e2e has pages of its own, and a build beside a running server would reload it.
     server: {
