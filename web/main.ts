@@ -76,9 +76,12 @@ async function showFiles(current: Session, attach: boolean): Promise<void> {
 
 async function run(): Promise<void> {
   if (running) return
-  const request = form.request()
-  if (!request) return
   running = true
+  const request = await form.request()
+  if (!request) {
+    running = false
+    return
+  }
   turn++
   restarting = false
   setButtons()

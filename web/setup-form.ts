@@ -21,6 +21,7 @@ export class SetupForm {
   readonly #note = byId('program-note', HTMLElement)
   #program: Program | undefined
   #typesAhead = false
+  #fetching: Promise<boolean> | undefined
 
   /** `onTerminal` is called when programs are to have a terminal from now on. */
   constructor(onTerminal: () => void) {
@@ -61,8 +62,19 @@ export class SetupForm {
     await this.#setProgram(program)
   }
 
-  /** Gets the example program; what is in the fields stays, and where nothing is, it shows what can be there. */
-  async useExample(): Promise<boolean> {
+  /**
+   * Gets the example program; what is in the fields stays, and where nothing is, it shows what can be there. False where it
+   * did not come.
+   */
+  useExample(): Promise<boolean> {
+    const fetching = this.#fetchExample().finally(() => {
+      if (this.#fetching === fetching) this.#fetching = undefined
+    })
+    this.#fetching = fetching
+    return fetching
+  }
+
+  async #fetchExample(): Promise<boolean> {
     this.#name.textContent = 'hello'
     this.#say('Loading the example…')
     try {
@@ -83,8 +95,12 @@ export class SetupForm {
     return true
   }
 
-  /** What is to be run; undefined if the form has a fault, which it then shows and moves to. */
-  request(): RunRequest | undefined {
+  /**
+   * What is to be run, once an example that was asked for is there; undefined if that did not come, or if the form has a
+   * fault, which it then shows and moves to.
+   */
+  async request(): Promise<RunRequest | undefined> {
+    if ((await this.#fetching) === false) return undefined
     const faulty = this.#check()
     if (!this.#program) {
       this.#say('Choose a .wasm file first, or use the example.', true)
