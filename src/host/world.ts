@@ -29,8 +29,8 @@ export interface Finished extends ExitStatus {
 
 const NO_BYTES = new Uint8Array(0)
 
-/** Boots a kernel on platform `inline`. */
-export function bootWorld(options: Pick<RuntimeOptions, 'allowRootfsTarAnnotation'> = {}): World {
+/** Boots a kernel on platform `inline`. What of the machine is not given is not there: Blobs, URLs, volumes. */
+export function bootWorld(options: Partial<RuntimeOptions> = {}): World {
   const clock = createClock()
   const entropy = createEntropy()
   const macrotasks = createMacrotasks()
@@ -62,8 +62,11 @@ export function bootWorld(options: Pick<RuntimeOptions, 'allowRootfsTarAnnotatio
       return { ...status, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }
     },
     async close() {
-      await runtime.shutdown()
-      macrotasks.close()
+      try {
+        await runtime.shutdown()
+      } finally {
+        macrotasks.close()
+      }
     },
   }
 }

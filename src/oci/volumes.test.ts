@@ -1,12 +1,8 @@
 /** Volumes as the containers of a spec have them, on a host that keeps its records in memory. */
 import { expect, onTestFinished, test } from 'vitest'
-import { ContentReaders } from '../fs/gofer/content.ts'
-import { createClock } from '../host/clock.ts'
-import { createEntropy } from '../host/entropy.ts'
-import { createTimer } from '../host/timer.ts'
-import { treeOf } from '../host/world.ts'
+import { bootWorld, treeOf } from '../host/world.ts'
 import { MemorySite } from '../testing/memory-site.ts'
-import { Runtime } from './runtime.ts'
+import type { Runtime } from './runtime.ts'
 
 const failure = (promise: Promise<unknown>): Promise<string> =>
   promise.then(
@@ -17,19 +13,8 @@ const failure = (promise: Promise<unknown>): Promise<string> =>
 /** A site: tabs come and go, the databases stay. */
 class Site extends MemorySite {
   tab() {
-    const clock = createClock()
-    const noHost = (): never => {
-      throw new Error('there is none here')
-    }
-    const runtime = new Runtime({
-      clock,
-      timer: createTimer(clock),
-      entropy: createEntropy(),
-      readers: new ContentReaders({ read: noHost }, { fetch: noHost }),
-      runner: { compile: async () => noHost(), run: async () => noHost(), functions: [] },
-      volumes: this.host,
-    })
-    onTestFinished(() => runtime.shutdown().catch(() => {}))
+    const { runtime, close } = bootWorld({ volumes: this.host })
+    onTestFinished(() => close().catch(() => {}))
     return runtime
   }
 }
