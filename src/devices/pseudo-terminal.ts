@@ -138,22 +138,14 @@ export class PseudoTerminal implements Stream {
   #mayRead(length: number, nonblocking: boolean, attempt: Attempt): boolean {
     const { icanon, min, time } = this.attributes
     const { available } = this.#discipline
+    if (available >= (icanon ? 1 : Math.min(Math.max(min, 1), length))) return true
     const over = this.#inputEnded && this.#typed.length === 0
-    if (icanon || (time === 0 && min > 0)) {
-      if (available > 0 && (icanon || over || available >= Math.min(min, length))) return true
-      if (over) return false
-      if (nonblocking) {
-        if (available > 0) return true
-        throw new ErrnoError('EAGAIN')
-      }
-      throw new WouldBlock([this.queue])
-    }
-    if (available >= Math.min(Math.max(min, 1), length)) return true
-    if (over || (time === 0 && min === 0)) return available > 0
+    if (over || (!icanon && min === 0 && time === 0)) return available > 0
     if (nonblocking) {
       if (available > 0) return true
       throw new ErrnoError('EAGAIN')
     }
+    if (icanon || time === 0) throw new WouldBlock([this.queue])
     return this.#readInTime(available, attempt)
   }
 

@@ -73,9 +73,8 @@ export class EventCalls {
   /** dup(2). Errors: EBADF, EMFILE. */
   dup(fd: number): number {
     const file = this.#get(fd)
-    const copy = this.#task.descriptors.add(file)
-    file.refs++
-    return copy
+    this.#task.descriptors.requireRoom()
+    return this.#task.descriptors.add(file.again())
   }
 
   /** pipe2(2): the reading and the writing end. Flags: O_NONBLOCK, O_CLOEXEC. Errors: EINVAL, EMFILE. */

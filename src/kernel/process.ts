@@ -188,9 +188,7 @@ export class Process {
 
   /** The file of a descriptor, for one more. */
   #again(fd: number): FileDescription {
-    const file = this.task.descriptors.get(fd)
-    file.refs++
-    return file
+    return this.task.descriptors.get(fd).again()
   }
 
   /** Its descriptors behind the preopened ones. Preconditions: openAll has found their numbers good. */
@@ -323,8 +321,7 @@ class KillSwitch {
 function shared(descriptors: number, open: () => FileDescription): (() => FileDescription)[] {
   let file: FileDescription | undefined
   const take = () => {
-    if (file) file.refs++
-    else file = open()
+    file = file ? file.again() : open()
     return file
   }
   return Array.from({ length: descriptors }, () => take)

@@ -282,9 +282,11 @@ function windowOf({ consoleSize }: ProcessSpec): WindowSize {
 /** What programs look at to know their terminal, which they cannot ask: TERM, COLUMNS and LINES, unless they are given. */
 function terminalEnvironment(env: readonly string[], { columns, rows }: WindowSize): string[] {
   const defaults = ['TERM=xterm-256color', `COLUMNS=${columns}`, `LINES=${rows}`]
-  const given = new Set(env.map((entry) => entry.slice(0, entry.indexOf('=') + 1)))
-  return [...env, ...defaults.filter((entry) => !given.has(entry.slice(0, entry.indexOf('=') + 1)))]
+  const given = new Set(env.map(variableOf))
+  return [...env, ...defaults.filter((entry) => !given.has(variableOf(entry)))]
 }
+
+const variableOf = (entry: string) => entry.slice(0, entry.indexOf('='))
 
 function layeredRoot(
   id: string,

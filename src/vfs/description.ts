@@ -57,6 +57,12 @@ export class FileDescription {
     this.inode.opened?.()
   }
 
+  /** The same open file, for one more who holds it. */
+  again(): this {
+    this.refs++
+    return this
+  }
+
   get #countsAsWriter(): boolean {
     return this.writable && this.stream === undefined
   }

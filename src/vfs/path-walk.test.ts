@@ -85,8 +85,7 @@ describe('magic links', () => {
       magic(root, 'inside', () => inside)
       magic(root, 'outside', () => outside)
       const preopen = root.open('/links', O_RDONLY | O_DIRECTORY)
-      const fd = guest.task.descriptors.add(root.task.descriptors.get(preopen))
-      root.task.descriptors.get(preopen).refs++
+      const fd = guest.task.descriptors.add(root.task.descriptors.get(preopen).again())
       expect(guest.task.fstatat(fd, 'inside', 0).ino).toBe(root.stat('/links').ino)
       expect(outcome(() => guest.task.fstatat(fd, 'outside', 0))).toBe('ENOTCAPABLE')
       expect(outcome(() => guest.task.openat(fd, 'outside', O_RDONLY, 0))).toBe('ENOTCAPABLE')

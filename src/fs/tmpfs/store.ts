@@ -41,6 +41,7 @@ import {
 } from './records.ts'
 import { restoreFiles } from './restore.ts'
 import { type Kept, type Segment, Segments } from './segments.ts'
+import { meaningOf, stale } from './store-errors.ts'
 import type { Tmpfs } from './tmpfs.ts'
 
 export interface StoreOptions {
@@ -196,7 +197,7 @@ export class Store implements JournalOwner {
         { key: ROOT, value: root },
       ]
       await options.records.commit(changes, { key: HEAD, value: undefined }).catch((failure) => {
-        throw errorOf(failure, options.name, undefined)
+        throw meaningOf(failure, options.name, undefined)
       })
       loaded = new Map(changes.map(({ key, value }) => [key, value]))
     }
@@ -248,7 +249,7 @@ export class Store implements JournalOwner {
     const dead = this.#deadSegments()
     const garbage = [...this.#garbage, ...dead.map(({ id }) => segmentKey(id))]
     await this.#transact([...deletions(garbage), { key: HEAD, value: encodeHead(head) }]).catch((failure) => {
-      throw errorOf(failure, this.#options.name, this.#head)
+      throw meaningOf(failure, this.#options.name, this.#head)
     })
     this.#setHead(head)
     this.#removed(garbage, dead)
@@ -265,12 +266,8 @@ export class Store implements JournalOwner {
     return this.#records.commit(changes, { key: HEAD, value: this.#headRecord })
   }
 
-  get #dirty(): boolean {
-    return this.journal.changes.size > 0 || this.#flight !== undefined
-  }
-
   get dirty(): boolean {
-    return this.#dirty
+    return this.journal.changes.size > 0 || this.#flight !== undefined
   }
 
   dirtied(): void {
@@ -490,12 +487,18 @@ export class Store implements JournalOwner {
       const page = kept.file.data?.page(kept.index)
       if (page?.kept === kept && page.end === kept.length && page.bytes.length > 0) this.segments.stay(kept)
     }
+    this.#answer(frozen.ticket)
+    this.#goOn()
+  }
+
+  /** Those who wait for a transaction of this ticket, or an earlier one, have what they wait for, or the reason why not. */
+  #answer(ticket: number, failure?: ErrnoError): void {
     for (const waiter of this.#waiters) {
-      if (waiter.ticket > frozen.ticket) continue
-      waiter.done = true
+      if (waiter.ticket > ticket) continue
+      waiter.done = failure === undefined
+      waiter.failure = failure
       this.#waiters.delete(waiter)
     }
-    this.#goOn()
   }
 
   /** The Blob that was put keeps its bytes in memory; the one that is got is on disk. */
@@ -520,7 +523,7 @@ export class Store implements JournalOwner {
   #broke(frozen: Frozen, failure: unknown): void {
     this.#flight = undefined
     this.#carriesChanges = false
-    const error = errorOf(failure, this.#options.name, this.#head)
+    const error = meaningOf(failure, this.#options.name, this.#head)
     this.#failed = error
     if (failure instanceof StoreFailure && failure.reason === 'guard') this.#lost = error
     for (const node of frozen.added) this.#nodes.delete(node.ino)
@@ -549,11 +552,7 @@ export class Store implements JournalOwner {
     }
     this.#writtenBytes += frozen.bytes
     this.#checkpoint.failed()
-    for (const waiter of this.#waiters) {
-      if (waiter.ticket > frozen.ticket && !this.#lost) continue
-      waiter.failure = error
-      this.#waiters.delete(waiter)
-    }
+    this.#answer(this.#lost ? Number.POSITIVE_INFINITY : frozen.ticket, error)
     this.#goOn()
   }
 
@@ -599,7 +598,7 @@ export class Store implements JournalOwner {
   async #apart<T>(make: () => { changes: readonly RecordChange[]; done: () => T }): Promise<T> {
     for (;;) {
       await this.settled()
-      if (!this.#dirty) break
+      if (!this.dirty) break
     }
     const { changes, done } = make()
     let result!: T
@@ -612,15 +611,11 @@ export class Store implements JournalOwner {
       },
       (reason) => {
         this.#flight = undefined
-        failure = errorOf(reason, this.#options.name, this.#head)
+        failure = meaningOf(reason, this.#options.name, this.#head)
       },
     )
     await this.#flight
-    for (const waiter of this.#waiters) {
-      if (waiter.ticket > this.#flightTicket) continue
-      waiter.done = true
-      this.#waiters.delete(waiter)
-    }
+    this.#answer(this.#flightTicket)
     this.#goOn()
     if (failure) throw failure
     return result
@@ -680,7 +675,7 @@ export class Store implements JournalOwner {
       return {
         changes: [{ key: ROOT, value: encodeRoot(next) }],
         done: () => {
-          this.#lost = STALE(this.#options.name)
+          this.#lost = stale(this.#options.name)
         },
       }
     })
@@ -711,7 +706,7 @@ export class Store implements JournalOwner {
 
   /** Somebody else is the owner: nothing can be committed any more. */
   lose(): void {
-    this.#lost ??= STALE(this.#options.name)
+    this.#lost ??= stale(this.#options.name)
   }
 
   /** The last mount is gone: commits what there is, and closes. */
@@ -725,7 +720,7 @@ export class Store implements JournalOwner {
 
   async #end(): Promise<void> {
     try {
-      while (!this.#readonly && this.#dirty) await this.settled()
+      while (!this.#readonly && this.dirty) await this.settled()
     } finally {
       await this.#records.close()
       if (this.#wasDirty) this.#options.onDirty?.(false)
@@ -740,25 +735,3 @@ function* namesOf(directory: Extract<TmpfsNode, { kind: 'directory' }>): Generat
 const deletions = (keys: readonly string[]): RecordChange[] => keys.map((key) => ({ key, value: undefined }))
 
 const sizeOf = (value: StoredValue) => (value instanceof Uint8Array ? value.length : value.size)
-
-const STALE = (name: string) => new ErrnoError('ESTALE', undefined, `volume "${name}" has another owner now`)
-
-/** What a failed transaction means. */
-function errorOf(failure: unknown, name: string, head: Head | undefined): ErrnoError {
-  if (failure instanceof ErrnoError) return failure
-  const fault = (code: 'ENOSPC' | 'EIO' | 'ESTALE', why: string) =>
-    new ErrnoError(code, undefined, `volume "${name}": ${why}`)
-  if (!(failure instanceof StoreFailure))
-    return fault('EIO', failure instanceof Error ? failure.message : String(failure))
-  if (failure.reason === 'full') return fault('ENOSPC', `the browser gives the site no more space (${failure.message})`)
-  if (failure.reason !== 'guard') return fault('EIO', failure.message)
-  let found: Head | undefined
-  try {
-    found = failure.found && decodeHead(failure.found)
-  } catch {}
-  if (!found || found.store !== head?.store)
-    return fault('EIO', "the site's data was cleared while it was in use: files stay readable until the sandbox ends")
-  return found.epoch === head.epoch
-    ? fault('EIO', `its log ends at ${found.position}, and not at ${head.position}, where it was left`)
-    : STALE(name)
-}
