@@ -7,7 +7,6 @@
  * most files of a sysroot are never opened.
  */
 
-import { ErrnoError } from '../../abi/errno.ts'
 import { S_IFDIR, S_IFLNK, S_IFREG } from '../../abi/linux.ts'
 import type { TreeContent, TreeEntry } from '../../abi/tree.ts'
 import { utf8Length } from '../../abi/utf8.ts'
@@ -21,6 +20,7 @@ import type {
   PageSource,
   SymlinkInode,
 } from '../../vfs/inode.ts'
+import { UnchangingInode } from '../../vfs/unchanging-inode.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
 import type { ContentReaders } from './content.ts'
 import { UrlSource } from './url-source.ts'
@@ -42,12 +42,11 @@ export interface Place {
 /** The part of an entry that every inode keeps. */
 type Ownership = Pick<TreeEntry, 'mode' | 'uid' | 'gid' | 'mtime'>
 
-abstract class TreeInode implements InodeAttributes {
+abstract class TreeInode extends UnchangingInode implements InodeAttributes {
   readonly filesystem: TreeFilesystem
   readonly name: string
   /** Of its entry in the directory that holds it. */
   readonly cookie: number
-  readonly rdev = 0
   abstract readonly size: number
   abstract readonly blocks: number
   ino = 0
@@ -57,6 +56,7 @@ abstract class TreeInode implements InodeAttributes {
   #time: bigint | number | undefined
 
   constructor(place: Place) {
+    super()
     this.filesystem = place.filesystem
     this.name = place.name
     this.cookie = place.cookie
@@ -72,24 +72,6 @@ abstract class TreeInode implements InodeAttributes {
     this.#time = time === undefined ? this.filesystem.now : nanoseconds(time)
     return this.#time
   }
-
-  get atime(): bigint {
-    return this.mtime
-  }
-
-  get ctime(): bigint {
-    return this.mtime
-  }
-
-  get btime(): bigint {
-    return this.mtime
-  }
-
-  setAttributes(): void {
-    throw new ErrnoError('EROFS')
-  }
-
-  touch(): void {}
 
   protected describe(ino: number, type: number, mode: number, of: Ownership, mtime = of.mtime): void {
     this.ino = ino

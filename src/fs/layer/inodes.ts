@@ -19,6 +19,7 @@ import type {
   SymlinkInode,
 } from '../../vfs/inode.ts'
 import { typeBits } from '../../vfs/kinds.ts'
+import { UnchangingInode } from '../../vfs/unchanging-inode.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
 import type { LayerFilesystem } from './layer.ts'
 
@@ -43,7 +44,7 @@ function refuse(): never {
   throw new ErrnoError('EROFS')
 }
 
-abstract class LayerNode implements InodeAttributes {
+abstract class LayerNode extends UnchangingInode implements InodeAttributes {
   readonly filesystem: LayerFilesystem
   readonly ino: number
   mode: number
@@ -54,6 +55,7 @@ abstract class LayerNode implements InodeAttributes {
   #xattrs: Map<string, Uint8Array> | undefined
 
   constructor(filesystem: LayerFilesystem, kind: FileKind, attributes: LayerAttributes) {
+    super()
     this.filesystem = filesystem
     this.ino = filesystem.nextIno()
     this.mode = typeBits(kind) | attributes.mode
@@ -69,18 +71,6 @@ abstract class LayerNode implements InodeAttributes {
   get blocks(): number {
     return 0
   }
-  get rdev(): number {
-    return 0
-  }
-  get atime(): bigint {
-    return this.mtime
-  }
-  get ctime(): bigint {
-    return this.mtime
-  }
-  get btime(): bigint {
-    return this.mtime
-  }
   get hasXattrs(): boolean {
     return this.#xattrs !== undefined
   }
@@ -90,11 +80,6 @@ abstract class LayerNode implements InodeAttributes {
       ? { get: (name) => values.get(name), set: refuse, delete: refuse, keys: () => values.keys() }
       : NO_XATTRS
   }
-
-  setAttributes(): void {
-    refuse()
-  }
-  touch(): void {}
 
   /** While the layer is built. */
   setXattr(name: string, value: Uint8Array): void {
