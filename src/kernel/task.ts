@@ -34,7 +34,7 @@ import { allocate, listDirectory, read, seek, truncateFile, write } from '../vfs
 import { type MountNamespace, VirtualDentry } from '../vfs/mount.ts'
 import { releaseNamespace } from '../vfs/mount-tree.ts'
 import { linkTo, makeDirectory, makeNode, makeSymlink, removeDirectory, rename, unlink } from '../vfs/names.ts'
-import { openAt } from '../vfs/open.ts'
+import { openAt, openFlags } from '../vfs/open.ts'
 import { PathWalk, requirePath, resolve } from '../vfs/path-walk.ts'
 import { searchableAt } from '../vfs/places.ts'
 import { setStatusFlags } from '../vfs/status-flags.ts'
@@ -214,9 +214,10 @@ export class Task implements Syscalls, Context, TaskPlaces {
   }
 
   openat(dirfd: number, path: string, flags: number, mode: number): number {
-    const start = this.#start(dirfd, path)
+    const wanted = openFlags(flags, path)
+    requirePath(path)
     this.descriptors.requireRoom()
-    return this.descriptors.add(openAt(this, start, path, flags, mode))
+    return this.descriptors.add(openAt(this, this.#start(dirfd, path), path, wanted, mode))
   }
 
   close(fd: number): void {

@@ -68,26 +68,34 @@ export function openAt(
   mode: number,
 ): FileDescription {
   const { attempt } = context
-  const file = (attempt.used ? resumeFifo(attempt) : undefined) ?? openByPath(context, start, path, flags, mode)
+  const wanted = openFlags(flags, path)
+  const file = (attempt.used ? resumeFifo(attempt) : undefined) ?? openByPath(context, start, path, wanted, mode)
   file.announce()
   return file
+}
+
+/**
+ * The flags that have an effect. Linux looks at them before path and descriptor.
+ * Errors: EINVAL for flags that exclude each other.
+ */
+export function openFlags(flags: number, path: string): number {
+  const known = flags & KNOWN_FLAGS
+  if (known & O_PATH) return known & (O_PATH | O_DIRECTORY | O_NOFOLLOW)
+  const [creates, directory] = [(known & O_CREAT) !== 0, (known & O_DIRECTORY) !== 0]
+  const valid =
+    known & TMPFILE_BIT ? directory && !creates && (known & O_ACCMODE) !== O_RDONLY : !(creates && directory)
+  if (!valid) throw new ErrnoError('EINVAL', path)
+  return known
 }
 
 function openByPath(
   context: Context,
   start: VirtualDentry,
   path: string,
-  flags: number,
+  wanted: number,
   mode: number,
 ): FileDescription {
-  let wanted = flags & KNOWN_FLAGS
-  if (wanted & O_PATH) wanted &= O_PATH | O_DIRECTORY | O_NOFOLLOW
-  if (wanted & TMPFILE_BIT) {
-    const access = wanted & O_ACCMODE
-    if ((wanted & O_DIRECTORY) === 0 || wanted & O_CREAT || access === O_RDONLY) throw new ErrnoError('EINVAL', path)
-    return openUnnamed(context, start, path, wanted, mode)
-  }
-  if ((wanted & O_CREAT) !== 0 && (wanted & O_DIRECTORY) !== 0) throw new ErrnoError('EINVAL', path)
+  if (wanted & TMPFILE_BIT) return openUnnamed(context, start, path, wanted, mode)
   const walk = new PathWalk(context, start, path)
   if (wanted & O_CREAT) return openOrCreate(walk, wanted, mode)
   walk.toEnd((wanted & O_NOFOLLOW) === 0)

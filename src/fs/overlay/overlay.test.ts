@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { AT_FDCWD, W_OK } from '../../abi/linux.ts'
 import { encodeUtf8 } from '../../abi/utf8.ts'
 import { overlayOf, testVfs, tmpfsOf } from '../../testing/overlays.ts'
 import { dir, find, linkTo, opaqueDir, picture, Shell, type Tree, whiteout } from '../../testing/trees.ts'
@@ -257,6 +258,20 @@ describe('what is seen', () => {
       expect(change).toThrow('EROFS')
     }
     expect(() => find(superblock.filesystem.root, 'f')!.xattrs!.set('user.a', new Uint8Array(1))).toThrow('EROFS')
+  })
+
+  test('A389 B104 that a filesystem cannot be written is said before a missing permission, unlike that a mount is read-only', () => {
+    const vfs = testVfs()
+    const tree = { f: { kind: 'file', mode: 0o644, content: 'x' } } as const
+    const lowers = [tmpfsOf(vfs, tree).root, tmpfsOf(vfs, {}).root]
+    const stranger = new Shell(vfs, vfs.newFilesystem({ type: 'overlay', internal: { lowers } }), 1000)
+    expect(() => stranger.write('f', 'y')).toThrow('EROFS')
+    expect(() => stranger.call((task) => task.faccessat(AT_FDCWD, 'f', W_OK, 0))).toThrow('EROFS')
+    const layers = { upper: tmpfsOf(vfs, tree).root, lowers }
+    const onMount = new Shell(vfs, vfs.newFilesystem({ type: 'overlay', internal: layers }), 1000)
+    onMount.task.root.mount.setFlags({ readonly: true })
+    expect(() => onMount.write('f', 'y')).toThrow('EACCES')
+    expect(() => onMount.call((task) => task.faccessat(AT_FDCWD, 'f', W_OK, 0))).toThrow('EACCES')
   })
 })
 

@@ -186,10 +186,10 @@ describe('a snapshot', () => {
   })
 
   test.each([
-    ['D060 whose directory is missing', './d/file', 'ENOENT', /its directory is not in the archive/],
-    ["D061 that is not below './'", 'file', 'ENOENT', /not below '.\/'/],
-    ["D061 that goes through '..'", './../file', 'EINVAL', /goes through '..'/],
-  ])('an entry %s fails', async (_, name, code, rule) => {
+    ['D060 an entry whose directory is missing', './d/file', 'ENOENT', /its directory is not in the archive/],
+    ["D061 an entry that is not below './'", 'file', 'ENOENT', /not below '.\/'/],
+    ["D061 an entry that goes through '..'", './../file', 'EINVAL', /goes through '..'/],
+  ])('%s fails', async (_, name, code, rule) => {
     const { packTar } = await import('modern-tar')
     const bytes = await packTar([{ header: { name: './', type: 'directory', size: 0 } }, { header: { name, size: 0 } }])
     expect(() => unarchived(bytes, 'snapshot')).toThrow(

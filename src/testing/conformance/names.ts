@@ -5,9 +5,18 @@ import {
   AT_SYMLINK_FOLLOW,
   CAP_DAC_READ_SEARCH,
   CAP_MKNOD,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  O_CREAT,
+  O_DIRECTORY,
+  O_NONBLOCK,
   O_PATH,
   O_RDONLY,
+  O_RDWR,
+  O_TMPFILE,
+  O_WRONLY,
   S_ISGID,
+  SEEK_SET,
 } from '../../abi/linux.ts'
 import { utf8Length } from '../../abi/utf8.ts'
 import { given } from './paths.ts'
@@ -77,6 +86,59 @@ export const names: readonly Spec[] = [
       fails('ENOENT', () => sys.renameat2(-100, 'none/x', 99, 'g', 0))
       fails('EINVAL', () => sys.renameat2(99, 'f', 99, 'g', 3))
       fails('EBADF', () => sys.renameat2(-100, 'f', 99, 'g', 0))
+    },
+    { needs: ['calls'] },
+  ),
+  spec(
+    'A095 B041 B042 B036 what is wrong with a range or a way goes before what the file is',
+    (root) => {
+      const { sys } = root
+      root.mknod('fifo', 'fifo')
+      root.with('fifo', O_RDWR, (fd) => {
+        fails('EINVAL', () => sys.lseek(fd, 0, 9))
+        fails('ESPIPE', () => sys.lseek(fd, -1, SEEK_SET))
+        fails('EINVAL', () => sys.fallocate(fd, 4, -1, 1))
+        fails('EINVAL', () => sys.fallocate(fd, 4, 0, 0))
+        fails('EOPNOTSUPP', () => sys.fallocate(fd, 4, 0, 1))
+        fails('EOPNOTSUPP', () => sys.fallocate(fd, FALLOC_FL_PUNCH_HOLE, 0, 1))
+        fails('ESPIPE', () => sys.fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 1))
+      })
+      root.with('fifo', O_RDONLY | O_NONBLOCK, (fd) => {
+        fails('EOPNOTSUPP', () => sys.fallocate(fd, 4, 0, 1))
+        fails('EBADF', () => sys.fallocate(fd, 0, 0, 1))
+      })
+      fails('EBADF', () => sys.fallocate(99, 4, -1, 0))
+      fails('EBADF', () => sys.lseek(99, 0, 9))
+    },
+    { needs: ['calls', 'nodes'] },
+  ),
+  spec(
+    'A095 an empty path with AT_EMPTY_PATH is the descriptor itself, of whatever kind, and nothing if it is not open',
+    (root) => {
+      const { sys } = root
+      root.file('f', 'text')
+      fails('EBADF', () => sys.fstatat(99, '', AT_EMPTY_PATH))
+      fails('EBADF', () => sys.fchownat(99, '', 1, 1, AT_EMPTY_PATH))
+      fails('EBADF', () => sys.linkat(99, '', -100, 'g', AT_EMPTY_PATH))
+      equal(sys.fstatat(-100, '', AT_EMPTY_PATH).ino, root.stat('.').ino)
+      for (const flags of [O_RDONLY, O_WRONLY, O_PATH])
+        root.with('f', flags, (fd) => {
+          equal(sys.fstatat(fd, '', AT_EMPTY_PATH).ino, root.stat('f').ino)
+          fails('ENOTDIR', () => sys.fstatat(fd, 'x', AT_EMPTY_PATH))
+          fails('ENOENT', () => sys.fstatat(fd, '', 0))
+        })
+    },
+    { needs: ['calls'] },
+  ),
+  spec(
+    'A095 an unknown way to open goes before a descriptor that is not open',
+    (root) => {
+      const { sys } = root
+      fails('EINVAL', () => sys.openat(99, 'f', O_CREAT | O_DIRECTORY, 0o644))
+      fails('EINVAL', () => sys.openat(99, 'f', O_TMPFILE | O_RDONLY, 0o644))
+      fails('EINVAL', () => sys.openat(99, '', O_CREAT | O_DIRECTORY, 0o644))
+      fails('ENOENT', () => sys.openat(99, '', O_RDONLY, 0))
+      fails('EBADF', () => sys.openat(99, 'f', O_RDONLY, 0))
     },
     { needs: ['calls'] },
   ),
