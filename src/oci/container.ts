@@ -33,7 +33,7 @@ import { Attempt } from '../vfs/waiting.ts'
 import type { LayeredRoot } from './archive/images.ts'
 import { findExecutable } from './executable.ts'
 import { mountInfo } from './mount-info.ts'
-import type { Mounted } from './mounter.ts'
+import type { Mounted } from './mounts/mounter.ts'
 import type { Programs } from './programs.ts'
 import type { ProcessSpec, Spec } from './spec.ts'
 

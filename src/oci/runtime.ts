@@ -24,7 +24,7 @@ import type { ArchiveHost } from './archive/host.ts'
 import type { Images } from './archive/images.ts'
 import { Bundle } from './bundle.ts'
 import { Container, type Host } from './container.ts'
-import { Mounter, type MounterOptions } from './mounter.ts'
+import { type MounterOptions, mountAll } from './mounts/mounter.ts'
 import { Programs } from './programs.ts'
 import { parseProcess, parseSpec, type Spec } from './spec.ts'
 import { NO_VOLUMES, type VolumeHost, Volumes } from './volumes.ts'
@@ -137,15 +137,9 @@ export class Runtime implements Host {
         if (!warnings.includes(warning)) warnings.push(warning)
       }
       const restore = await this.#restoreOf(id, spec, upper)
-      const mounter = new Mounter({
-        vfs: this.vfs,
-        bundle: this.#bundle,
-        waiting: this.waiting,
-        volumes: this.volumes,
-        warn,
-        restore,
-      })
-      this.#containers.set(id, new Container(this, id, spec, await mounter.mountAll(spec)))
+      const { vfs, waiting, volumes } = this
+      const mounted = await mountAll(spec, { vfs, bundle: this.#bundle, waiting, volumes, warn, restore })
+      this.#containers.set(id, new Container(this, id, spec, mounted))
       return { warnings }
     } catch (error) {
       this.#containers.delete(id)

@@ -22,7 +22,7 @@
 import * as v from 'valibot'
 import { PATH_MAX } from '../abi/linux.ts'
 import { utf8Length } from '../abi/utf8.ts'
-import { propagationOption } from './propagation.ts'
+import { propagationOption } from './mounts/propagation.ts'
 import { across, anyObject, type CrossFault, fields, isPlainObject, noting, parse, quote, record } from './validate.ts'
 
 export { type Fault, SpecError } from './validate.ts'

@@ -1,7 +1,7 @@
 /** Mounts of a spec: their propagation, D036. */
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { bootWorld, treeOf, type World } from '../host/world.ts'
+import { bootWorld, treeOf, type World } from '../../host/world.ts'
 
 let world: World
 

@@ -1,6 +1,6 @@
 /** What the options of a spec's mount say of propagation: runtime-spec config.md, "Linux mount options". */
 
-import type { Propagation } from '../vfs/propagation.ts'
+import type { Propagation } from '../../vfs/propagation.ts'
 
 export interface PropagationOption {
   readonly to: Propagation

@@ -1,12 +1,12 @@
 /** Overlays that a spec asks for: their layers are places of the container or trees of the bundle. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { ErrnoError } from '../abi/errno.ts'
-import { encodeUtf8 } from '../abi/utf8.ts'
-import { bootWorld, treeOf, type World } from '../host/world.ts'
-import { none } from '../testing/trees.ts'
-import type { DirectoryInode } from '../vfs/inode.ts'
-import type { MountSpec } from './spec.ts'
+import type { ErrnoError } from '../../abi/errno.ts'
+import { encodeUtf8 } from '../../abi/utf8.ts'
+import { bootWorld, treeOf, type World } from '../../host/world.ts'
+import { none } from '../../testing/trees.ts'
+import type { DirectoryInode } from '../../vfs/inode.ts'
+import type { MountSpec } from '../spec.ts'
 
 let world: World
 

@@ -1,8 +1,7 @@
 /** What the options of a spec's mount mean: mount(8), runtime-spec config.md "Mounts". */
 
-import type { MountFlags } from '../vfs/mount.ts'
+import type { MountFlags } from '../../vfs/mount.ts'
 import { type PropagationOption, propagationOption } from './propagation.ts'
-import type { MountSpec } from './spec.ts'
 
 export interface MountOptions {
   readonly flags: MountFlags
@@ -36,23 +35,21 @@ const switches: Record<string, (flags: Flags) => void> = {
 }
 
 /** Of a volume: it is taken from whoever has it. */
-const TAKEOVER = 'takeover'
+export const TAKEOVER = 'takeover'
 
-/** Options of a type itself; others are unknown to it. */
-const dataKeys: Record<string, readonly string[]> = {
-  tmpfs: ['size', 'nr_blocks', 'nr_inodes', 'mode', 'uid', 'gid', 'noswap', TAKEOVER],
-  overlay: ['lowerdir', 'upperdir', 'workdir', 'userxattr', TAKEOVER],
-}
-
-/** Reads a mount's options. An unknown one is left out and warned about, with its place. */
-export function mountOptions(mount: MountSpec, place: string, warn: (warning: string) => void): MountOptions {
+/** Reads a mount's options; `known` are the keys of its type's own. An unknown one is left out and warned about, with its place. */
+export function mountOptions(
+  given: readonly string[],
+  known: readonly string[],
+  place: string,
+  warn: (warning: string) => void,
+): MountOptions {
   const flags: Flags = {}
   const data: string[] = []
   let recursive = false
   let takeover = false
   let propagation: PropagationOption | undefined
-  const known = dataKeys[mount.type ?? ''] ?? []
-  for (const [i, option] of (mount.options ?? []).entries()) {
+  for (const [i, option] of given.entries()) {
     const set = Object.hasOwn(switches, option) ? switches[option] : undefined
     const spreading = propagationOption(option)
     if (set) set(flags)

@@ -1,0 +1,91 @@
+/** What the steps of making one container's mounts share. */
+
+import { ErrnoError } from '../../abi/errno.ts'
+import { untilDone, type Waiting } from '../../kernel/attempts.ts'
+import type { Task } from '../../kernel/task.ts'
+import type { VirtualDentry } from '../../vfs/mount.ts'
+import { resolve } from '../../vfs/path-walk.ts'
+import type { Vfs } from '../../vfs/vfs.ts'
+import { Attempt } from '../../vfs/waiting.ts'
+import type { Bundle } from '../bundle.ts'
+import type { Acquired, Volumes } from '../volumes.ts'
+
+export interface SetUpOptions {
+  readonly vfs: Vfs
+  readonly bundle: Bundle
+  readonly waiting: Waiting
+  readonly volumes: Volumes
+  readonly warn: (warning: string) => void
+}
+
+export class SetUp {
+  readonly vfs: Vfs
+  readonly bundle: Bundle
+  readonly volumes: Volumes
+  readonly warn: (warning: string) => void
+  /** What steps hold while they wait. */
+  readonly attempt = new Attempt()
+  /** Walks and makes things in the new namespace, as its superuser; from the root's step on. */
+  task!: Task
+  /** The volumes of the spec, opened, by the place of their mount. */
+  readonly acquired = new Map<string, Acquired>()
+  readonly #waiting: Waiting
+
+  constructor({ vfs, bundle, waiting, volumes, warn }: SetUpOptions) {
+    this.vfs = vfs
+    this.bundle = bundle
+    this.volumes = volumes
+    this.warn = warn
+    this.#waiting = waiting
+  }
+
+  /** Runs one step, over as many restarts as it takes; its error says which mount it was. */
+  async at<T>(place: string, destination: string, step: () => T): Promise<T> {
+    try {
+      return await untilDone(this.#waiting, step, () => this.attempt.end())
+    } catch (error) {
+      throw namedError(error, place, destination)
+    }
+  }
+
+  /** A bind's source or an overlay's layer: an absolute path in the container's tree so far, or a name in the bundle. */
+  find(source: string): VirtualDentry {
+    const { task } = this
+    if (!source.startsWith('/')) return this.bundle.find(source, this.attempt)
+    try {
+      return resolve(task, task.root, source, true)
+    } catch (error) {
+      if (!(error instanceof ErrnoError)) throw error
+      const why = error.detail ?? 'not in the container as mounted so far'
+      throw new ErrnoError(error.code, source, `source ${source}: ${why}`)
+    }
+  }
+
+  /** As find, for a place that must be a directory; `what` names it in the error. */
+  layer(what: string, path: string): VirtualDentry {
+    const place = this.find(path)
+    requireDirectory(place, what, path)
+    return place
+  }
+
+  /** As layer, but an image's name stands for all of its layers, the topmost first. */
+  layers(what: string, path: string): readonly VirtualDentry[] {
+    if (path.startsWith('/')) return [this.layer(what, path)]
+    const places = this.bundle.layers(path, this.attempt)
+    for (const place of places) requireDirectory(place, what, path)
+    return places
+  }
+}
+
+/** An error with the mount that it is about. */
+export function namedError(error: unknown, place: string, destination: string): unknown {
+  if (!(error instanceof ErrnoError)) return error
+  const detail = error.detail ?? (error.path === undefined ? undefined : `at ${error.path}`)
+  const named = new ErrnoError(error.code, destination, `${place}${detail === undefined ? '' : `: ${detail}`}`)
+  named.syscall = 'mount'
+  return named
+}
+
+export function requireDirectory({ dentry }: VirtualDentry, what: string, path: string): void {
+  if (dentry.inode.kind !== 'directory') throw new ErrnoError('ENOTDIR', undefined, `${what} "${path}" is no directory`)
+}

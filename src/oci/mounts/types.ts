@@ -1,0 +1,88 @@
+/** What a mount of a spec becomes, by its type: one table. A type that is not in it is skipped with a warning. */
+
+import { ErrnoError } from '../../abi/errno.ts'
+import { AT_FDCWD } from '../../abi/linux.ts'
+import { parseOverlayOptions } from '../../fs/overlay/options.ts'
+import { type Mount, VirtualDentry } from '../../vfs/mount.ts'
+import type { Acquired } from '../volumes.ts'
+import { overlayOf, overMemory } from './layering.ts'
+import { TAKEOVER } from './options.ts'
+import type { PreparedMount } from './prepare.ts'
+import type { SetUp } from './set-up.ts'
+
+interface MountType {
+  /** Options of the type itself; others are unknown to it. */
+  readonly data: readonly string[]
+  /** A mount that is attached nowhere yet. `all` are those of the spec, prepared. */
+  make(setUp: SetUp, mount: PreparedMount, all: readonly PreparedMount[]): Mount
+}
+
+const TYPES: Readonly<Record<string, MountType>> = {
+  tmpfs: { data: ['size', 'nr_blocks', 'nr_inodes', 'mode', 'uid', 'gid', 'noswap', TAKEOVER], make: tmpfs },
+  bind: { data: [], make: bind },
+  overlay: { data: ['lowerdir', 'upperdir', 'workdir', 'userxattr', TAKEOVER], make: overlay },
+}
+
+/** What a type means; undefined for one that is not there. Names are matched exactly. */
+export const mountType = (type: string): MountType | undefined => (Object.hasOwn(TYPES, type) ? TYPES[type] : undefined)
+export const mountTypes = (): readonly string[] => Object.keys(TYPES)
+
+function tmpfs({ vfs, acquired }: SetUp, { spec, place, options }: PreparedMount): Mount {
+  const source = spec.source ?? 'tmpfs'
+  const volume = acquired.get(place)
+  const superblock = volume?.mount.superblock ?? vfs.newFilesystem({ type: 'tmpfs', data: options.data, source })
+  return vfs.newMount(superblock, { source, flags: options.flags })
+}
+
+function bind(setUp: SetUp, mount: PreparedMount, all: readonly PreparedMount[]): Mount {
+  const { vfs } = setUp
+  const { spec, place, destination, options } = mount
+  const { flags, recursive } = options
+  const source = spec.source ?? ''
+  const from = setUp.find(source)
+  if (source.startsWith('/')) return vfs.bind(from, { recursive, flags, source })
+  if (spec.options?.includes('rw')) {
+    setUp.warn(
+      `${place}.options: files of the bundle are read-only; mount an overlay with lowerdir=${source} to change them`,
+    )
+  }
+  const needsStubs = all.some((inner) => isBelow(inner.destination, destination))
+  if (needsStubs && from.dentry.inode.kind === 'directory') return overMemory({ vfs, lowers: [from], source, flags })
+  return vfs.newMount(from.mount.superblock, { root: from.dentry, source, flags })
+}
+
+/** Lowers are sources as a bind has them, the top one first; without `upperdir` the upper is in memory. */
+function overlay(setUp: SetUp, { spec, place, options: { data, flags } }: PreparedMount): Mount {
+  const { vfs } = setUp
+  const { lowerdirs, upperdir, workdir, userxattr } = parseOverlayOptions(data, { names: true })
+  if (!lowerdirs) throw new ErrnoError('EINVAL', undefined, 'an overlay needs lowerdir=NAME[:NAME…] in its options')
+  const lowers = lowerdirs.flatMap((path) => setUp.layers('lowerdir', path))
+  const layering = { vfs, lowers, source: spec.source ?? 'overlay', flags, data: userxattr ? 'userxattr' : '' }
+  if (upperdir === undefined) return overMemory(layering)
+  const volume = setUp.acquired.get(place)
+  if (volume) return overlayOf(upperOf(setUp, volume, lowers[0]!), layering)
+  const upper = setUp.layer('upperdir', upperdir)
+  if (upper.mount.readonly) throw new ErrnoError('EROFS', undefined, `upperdir "${upperdir}" is read-only`)
+  if (workdir !== undefined) makeWork(setUp, workdir)
+  return overlayOf(upper, layering)
+}
+
+/** Nothing is kept in it; it is made as Linux makes it, where it can be, for who looks for it. */
+function makeWork({ task }: SetUp, workdir: string): void {
+  try {
+    task.mkdirat(AT_FDCWD, `${workdir}/work`, 0o700)
+  } catch (error) {
+    if (!(error instanceof ErrnoError)) throw error
+  }
+}
+
+/** The root of a volume as an upper layer: a new one is as the top lower layer is. */
+function upperOf({ vfs, attempt }: SetUp, { mount, isNew }: Acquired, { dentry }: VirtualDentry): VirtualDentry {
+  const { mode, uid, gid } = dentry.inode
+  if (isNew) mount.root.inode.setAttributes({ mode: mode & 0o7777, uid, gid }, attempt)
+  return new VirtualDentry(vfs.newMount(mount.superblock), mount.root)
+}
+
+/** Whether a clean path lies below another. */
+export const isBelow = (path: string, above: string) =>
+  path !== above && path.startsWith(above === '/' ? '/' : `${above}/`)

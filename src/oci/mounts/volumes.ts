@@ -1,0 +1,27 @@
+/** The volumes that a spec's mounts name: opened before anything is mounted, for that takes time. */
+
+import { parseOverlayOptions } from '../../fs/overlay/options.ts'
+import { volumeName } from '../volumes.ts'
+import type { PreparedMount } from './prepare.ts'
+import { namedError, type SetUp } from './set-up.ts'
+
+/** Opens the volume that a mount names, if it does. Errors: those of Volumes.acquire, with the mount's place. */
+export async function acquireVolume(setUp: SetUp, mount: PreparedMount): Promise<void> {
+  const { type, place, destination, options } = mount
+  const { flags, data, takeover } = options
+  try {
+    const volume = volumeOf(mount)
+    if (volume === undefined) return
+    const alone = type === 'overlay'
+    const how = { readonly: flags.readonly === true, takeover, alone, data: alone ? 'mode=755' : data }
+    setUp.acquired.set(place, await setUp.volumes.acquire(volume, how))
+  } catch (error) {
+    throw namedError(error, place, destination)
+  }
+}
+
+function volumeOf({ type, spec, options }: PreparedMount): string | undefined {
+  if (type === 'tmpfs') return volumeName(spec.source)
+  if (type === 'overlay') return volumeName(parseOverlayOptions(options.data, { names: true }).upperdir)
+  return undefined
+}
