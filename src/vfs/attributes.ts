@@ -130,7 +130,7 @@ function asRealUser(who: Credentials): Credentials {
 export function readLink(context: Context, place: VirtualDentry): string {
   const { inode } = place.dentry
   if (inode.kind !== 'symlink') throw new ErrnoError('EINVAL')
-  const target = inode.readlink(context.attempt)
+  const target = inode.readlink(context.attempt, context)
   touchAccessTime(context, place.mount, inode)
   return target
 }

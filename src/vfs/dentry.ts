@@ -18,6 +18,8 @@ export class Dentry {
   readonly inode: Inode
   /** The inode's, which never changes: a walk asks it at every step, and inodes are of many classes. */
   readonly kind: Inode['kind']
+  /** Its names change by themselves: those that were entered are looked at again when they are walked over. */
+  readonly changes: boolean
   children: NameMap<Dentry> | undefined
   /** How many mounts have this dentry as their point. */
   mounts = 0
@@ -32,6 +34,7 @@ export class Dentry {
     this.parent = parent
     this.inode = inode
     this.kind = inode.kind
+    this.changes = inode.kind === 'directory' && inode.isCurrent !== undefined
     this.children = undefined
   }
 

@@ -11,6 +11,7 @@
  */
 
 import type { FileKind } from '../abi/syscalls.ts'
+import type { Context } from './context.ts'
 import type { Attempt, WaitQueue } from './waiting.ts'
 
 /** Bits of `touch`: which timestamps to set. */
@@ -105,6 +106,15 @@ export interface DirectoryInode extends InodeAttributes {
   entries(after: number, attempt: Attempt): Iterable<ListedEntry>
   isEmpty(attempt: Attempt): boolean
 
+  /** Whether a name that was looked up still is that inode's: for directories that change by themselves (proc). */
+  isCurrent?(name: string, inode: Inode): boolean
+  /** What has no name in it can't get one: who asks for a new name hears ENOENT, before all else (proc). */
+  readonly fixed?: boolean
+  /** The one kind that `create` makes; any if left out. */
+  readonly makes?: FileKind
+  /** Where SEEK_END is: lseek(2). Left out, a directory has none. */
+  readonly end?: number
+
   /** Makes an inode under a name that is free. ENOSPC. The type updates nlink of this directory; the core its times. */
   create?(name: string, what: NewInode, attempt: Attempt): Inode
   /** A file without a name (O_TMPFILE): nlink 0 until it is linked. */
@@ -150,6 +160,8 @@ export interface FileInode extends InodeAttributes {
   readonly kind: 'file'
   /** 512-byte blocks that are read from a source which was adopted, and not among `blocks`. */
   readonly borrowed?: number
+  /** open(2) has found that the mode allows it. Errors: EACCES for what more there is to ask. */
+  checkOpen?(context: Context, flags: number): void
   /** The file is about to be opened for writing, and may make itself ready: an overlay's is copied up. ENOSPC. */
   openForWriting?(attempt: Attempt): void
   /** Copies up to `length` bytes from `offset`; 0 at or past the end. Short only at the end of the file. */
@@ -172,7 +184,8 @@ export interface FileInode extends InodeAttributes {
 
 export interface SymlinkInode extends InodeAttributes {
   readonly kind: 'symlink'
-  readlink(attempt: Attempt): string
+  /** Who reads it is left out where a link is not read by a call: its target then depends on nobody, or is ENOENT. */
+  readlink(attempt: Attempt, context?: Context): string
 }
 
 /** What a socket's name leads to, bound by bind(2) (endpoints.ts). */

@@ -265,7 +265,8 @@ export function seek(context: Context, file: FileDescription, offset: number, wh
   else if (inode.kind === 'file' && whence === SEEK_END) target = inode.size + offset
   else if (inode.kind === 'file' && (whence === SEEK_DATA || whence === SEEK_HOLE)) {
     target = seekContent(context, inode, offset, whence === SEEK_DATA)
-  } else throw new ErrnoError('EINVAL')
+  } else if (inode.kind === 'directory' && whence === SEEK_END && inode.end !== undefined) target = inode.end + offset
+  else throw new ErrnoError('EINVAL')
   if (target < 0) throw new ErrnoError('EINVAL')
   if (target > Number.MAX_SAFE_INTEGER) throw new ErrnoError('EOVERFLOW')
   file.offset = target

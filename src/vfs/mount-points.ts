@@ -33,8 +33,11 @@ export function commitDelete(superblock: Superblock, entry: Dentry): void {
   if (entry.mounts > 0) detachFrom(superblock, entry)
 }
 
-/** A backend says that the name is gone, without having been asked to remove it. */
-export const invalidate = commitDelete
+/** A backend says that the name is gone, without having been asked to remove it: so are those below it. */
+export function invalidate(superblock: Superblock, entry: Dentry): void {
+  for (const child of entry.children?.values() ?? []) invalidate(superblock, child)
+  commitDelete(superblock, entry)
+}
 
 /** A change of names that was checked and not made yet. Ends with one call of `commit…` or `abort`. */
 export class NameChange {

@@ -58,7 +58,7 @@ export function makeSymlink(context: Context, target: string, start: Start, path
 function toFreeName(context: Context, start: VirtualDentry, path: string, directory: boolean): PathWalk {
   const walk = new PathWalk(context, start, path)
   walk.toParent()
-  if (walk.last !== 'name' || walk.lookup() !== undefined) throw new ErrnoError('EEXIST', path)
+  if (walk.last !== 'name' || walk.lookupFree() !== undefined) throw new ErrnoError('EEXIST', path)
   if ((walk.slash && !directory) || walk.dentry.dead) throw new ErrnoError('ENOENT', path)
   return walk
 }
@@ -105,6 +105,7 @@ export function unlink(context: Context, start: VirtualDentry, path: string): vo
   if (walk.slash) throw new ErrnoError(victim.inode.kind === 'directory' ? 'EISDIR' : 'ENOTDIR', path)
   requireDelete(context.credentials, walk.dentry.inode, victim.inode)
   if (victim.inode.kind === 'directory') throw new ErrnoError('EISDIR', path)
+  requireRemovable(walk)
   requireNoMount(walk, victim)
   remove(walk, victim)
 }
@@ -119,6 +120,7 @@ export function removeDirectory(context: Context, start: VirtualDentry, path: st
   const victim = toVictim(walk)
   requireDelete(context.credentials, walk.dentry.inode, victim.inode)
   if (victim.inode.kind !== 'directory') throw new ErrnoError('ENOTDIR', path)
+  requireRemovable(walk)
   requireNoMount(walk, victim)
   if (!victim.inode.isEmpty(context.attempt)) throw new ErrnoError('ENOTEMPTY', path)
   remove(walk, victim)
@@ -131,11 +133,16 @@ function toVictim(walk: PathWalk): Dentry {
   return victim
 }
 
+/** Errors: EPERM for a filesystem that removes nothing. */
+function requireRemovable({ dentry, path }: PathWalk): void {
+  if (!(dentry.inode as DirectoryInode).unlink) throw new ErrnoError('EPERM', path)
+}
+
+/** Preconditions: requireRemovable. */
 function remove(walk: PathWalk, victim: Dentry): void {
   const { context } = walk
   const dir = walk.dentry.inode as DirectoryInode
-  if (!dir.unlink) throw new ErrnoError('EPERM', walk.path)
-  dir.unlink(walk.name, victim.inode, context.attempt)
+  dir.unlink!(walk.name, victim.inode, context.attempt)
   const now = context.clock.coarse()
   victim.inode.touch(CTIME, now)
   dir.touch(MTIME | CTIME, now)
@@ -174,7 +181,7 @@ export function rename(
   if (from.mount.readonly) throw new ErrnoError('EROFS', oldPath)
   const moved = from.lookup()
   if (moved === undefined) throw new ErrnoError('ENOENT', oldPath)
-  const target = to.lookup()
+  const target = to.lookupFree()
   if (noReplace && target) throw new ErrnoError('EEXIST', newPath)
   if (exchange && !target) throw new ErrnoError('ENOENT', newPath)
   const movesDirectory = moved.inode.kind === 'directory'
@@ -217,6 +224,7 @@ function move(from: PathWalk, moved: Dentry, to: PathWalk, target: Dentry | unde
   const { context } = from
   const oldDir = from.dentry.inode as DirectoryInode
   const newDir = to.dentry.inode as DirectoryInode
+  if (!oldDir.rename) throw new ErrnoError('EPERM', from.path)
   const act = exchange ? oldDir.exchange : oldDir.rename
   if (!act) throw new ErrnoError('EINVAL', from.path)
   act.call(oldDir, from.name, moved.inode, newDir, to.name, target?.inode as Inode, context.attempt)

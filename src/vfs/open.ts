@@ -111,8 +111,12 @@ function openOrCreate(walk: PathWalk, flags: number, mode: number): FileDescript
       throw new ErrnoError('EISDIR', walk.path)
     }
     if (walk.slash) throw new ErrnoError('EISDIR', walk.path)
-    const child = walk.lookup()
+    const child = walk.lookupFree()
     if (child === undefined) {
+      if (!makes(walk.dentry.inode as DirectoryInode, 'file')) {
+        requireCreate(walk)
+        throw new ErrnoError('EACCES', walk.path)
+      }
       const made = createFile(walk, 'file', mode)
       return new FileDescription(new VirtualDentry(walk.mount, made), flags)
     }
@@ -140,7 +144,7 @@ export function createFile(walk: PathWalk, kind: NewInode['kind'], mode: number,
   const { context, dentry } = walk
   const dir = dentry.inode as DirectoryInode
   requireCreate(walk)
-  if (!dir.create) throw new ErrnoError('EPERM', walk.path)
+  if (!makes(dir, kind)) throw new ErrnoError('EPERM', walk.path)
   if (kind === 'directory') {
     const { linkMax } = walk.mount.superblock.filesystem
     if (linkMax !== undefined && dir.nlink >= linkMax) throw new ErrnoError('EMLINK', walk.path)
@@ -148,13 +152,16 @@ export function createFile(walk: PathWalk, kind: NewInode['kind'], mode: number,
   const now = context.clock.coarse()
   const inherited = inherit(dir, kind, withinGroup(context, dir, kind, mode), context.umask ?? 0)
   const what = { ...newInode(context, dir, kind, inherited.mode, now), ...more }
-  const inode = dir.create(walk.name, what, context.attempt)
+  const inode = dir.create!(walk.name, what, context.attempt)
   bequeath(inode, inherited)
   dir.touch(MTIME | CTIME, now)
   const made = dentry.add(walk.name, inode)
   notifyCreated(walk, walk.name, inode)
   return made
 }
+
+const makes = ({ create, makes }: DirectoryInode, kind: NewInode['kind']): boolean =>
+  create !== undefined && (makes === undefined || makes === kind)
 
 /** Errors, in Linux's order (measured on 6.18): ENOENT for a removed directory, EROFS, EACCES. */
 export function requireCreate(walk: PathWalk): void {
@@ -222,6 +229,7 @@ export function openExisting(context: Context, place: VirtualDentry, flags: numb
   if ((asksWrite || truncates) && !special && mount.superblock.filesystem.readonly) throw new ErrnoError('EROFS', path)
   requireAccess(context.credentials, inode, accessOf(flags) | (truncates ? W_OK : 0))
   if ((writes || truncates) && !special && mount.readonly) throw new ErrnoError('EROFS', path)
+  if (inode.kind === 'file') inode.checkOpen?.(context, flags)
   if (flags & O_NOATIME && !isOwner(context.credentials, inode)) throw new ErrnoError('EPERM', path)
   if (inode.kind === 'socket') throw new ErrnoError('ENXIO', path)
   if (inode.kind === 'char' || inode.kind === 'block') {

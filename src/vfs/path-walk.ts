@@ -11,8 +11,10 @@ import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, PATH_MAX, X_OK } from '../abi/li
 import { utf8Length } from '../abi/utf8.ts'
 import type { Context } from './context.ts'
 import type { Dentry } from './dentry.ts'
+import type { DirectoryInode } from './inode.ts'
 import { isBelow, isMagic } from './magic-link.ts'
 import { type Mount, VirtualDentry } from './mount.ts'
+import { invalidate } from './mount-points.ts'
 import { mayAccess } from './permissions.ts'
 import { touchAccessTime } from './times.ts'
 
@@ -114,6 +116,7 @@ export class PathWalk {
   /** The entry that the last component names, or undefined. Preconditions: `last` is 'name'. Errors: ENAMETOOLONG. */
   lookup(): Dentry | undefined {
     this.#checkName(this.name)
+    if (this.dentry.changes) this.#revalidate(this.name)
     return this.dentry.child(this.name, this.context.attempt)
   }
 
@@ -140,6 +143,7 @@ export class PathWalk {
       return true
     }
     this.#checkName(name)
+    if (this.dentry.changes) this.#revalidate(name)
     const child = this.dentry.child(name, this.context.attempt)
     if (child === undefined) return false
     if (child.kind === 'symlink' && child.mounts === 0) {
@@ -151,6 +155,20 @@ export class PathWalk {
     return true
   }
 
+  /** Linux's d_revalidate: a name that stands for something else by now is dropped, and looked up anew. */
+  #revalidate(name: string): void {
+    const cached = this.dentry.children?.get(name)
+    if (cached === undefined || (this.dentry.inode as DirectoryInode).isCurrent!(name, cached.inode)) return
+    invalidate(this.mount.superblock, cached)
+  }
+
+  /** As lookup, for who wants to make the name. Errors: ENOENT where no name can be made. */
+  lookupFree(): Dentry | undefined {
+    const child = this.lookup()
+    if (child === undefined && (this.dentry.inode as DirectoryInode).fixed) throw new ErrnoError('ENOENT', this.path)
+    return child
+  }
+
   #follow(link: Dentry, rest: string): void {
     if (link.inode.kind !== 'symlink') return
     if (++this.#links > LINK_BUDGET) throw new ErrnoError('ELOOP', this.path)
@@ -158,7 +176,7 @@ export class PathWalk {
       this.#jump(link.inode.jump(this.context), rest)
       return
     }
-    const target = link.inode.readlink(this.context.attempt)
+    const target = link.inode.readlink(this.context.attempt, this.context)
     touchAccessTime(this.context, this.mount, link.inode)
     if (target === '') throw new ErrnoError('ENOENT', this.path)
     if (target.charCodeAt(0) === SLASH) this.#restartAtRoot()
