@@ -29,7 +29,7 @@ export interface Mounted {
 /** Errors: ErrnoError with syscall `mount`, the destination as `path`, and the mount's place in the spec in `detail`. */
 export async function mountAll(spec: Spec, options: MounterOptions): Promise<Mounted> {
   const setUp = new SetUp(options)
-  const mounts = prepareMounts(spec, options.warn)
+  const mounts = prepareMounts(spec, options.vfs.types, options.warn)
   try {
     for (const mount of mounts) await acquireVolume(setUp, mount)
     return await mountOn(setUp, spec, mounts, options.restore)

@@ -1,5 +1,6 @@
 /** What the options of a spec's mount mean: mount(8), runtime-spec config.md "Mounts". */
 
+import { ErrnoError } from '../../abi/errno.ts'
 import type { MountFlags } from '../../vfs/mount.ts'
 import { type PropagationOption, propagationOption } from './propagation.ts'
 
@@ -15,7 +16,7 @@ export interface MountOptions {
 
 type Flags = { -readonly [K in keyof MountFlags]: MountFlags[K] }
 
-/** Of each pair the last one counts. */
+/** runtime-spec config.md, "Linux mount options". Of each pair the last one counts. */
 const switches: Record<string, (flags: Flags) => void> = {
   ro: (flags) => (flags.readonly = true),
   rw: (flags) => (flags.readonly = false),
@@ -31,16 +32,22 @@ const switches: Record<string, (flags: Flags) => void> = {
     flags.strictatime = true
     flags.noatime = false
   },
+  nostrictatime: (flags) => (flags.strictatime = false),
   relatime: (flags) => (flags.strictatime = false),
+  nodiratime: (flags) => (flags.nodiratime = true),
+  diratime: (flags) => (flags.nodiratime = false),
 }
 
 /** Of a volume: it is taken from whoever has it. */
 export const TAKEOVER = 'takeover'
 
-/** Reads a mount's options; `known` are the keys of its type's own. An unknown one is left out and warned about, with its place. */
+/**
+ * Reads a mount's options; those of its type itself are as `type` has them. An unknown one is left out and warned about, with its
+ * place. Errors: EINVAL for one with several `=` where the type's own options have at most one.
+ */
 export function mountOptions(
   given: readonly string[],
-  known: readonly string[],
+  type: { readonly data: readonly string[]; readonly plainData?: boolean },
   place: string,
   warn: (warning: string) => void,
 ): MountOptions {
@@ -52,12 +59,16 @@ export function mountOptions(
   for (const [i, option] of given.entries()) {
     const set = Object.hasOwn(switches, option) ? switches[option] : undefined
     const spreading = propagationOption(option)
+    const [key, ...values] = option.split('=')
+    if (type.plainData && values.length > 1) {
+      throw new ErrnoError('EINVAL', undefined, `options[${i}]: "${option}" is not KEY=VALUE`)
+    }
     if (set) set(flags)
     else if (spreading) propagation = spreading
     else if (option === 'bind' || option === 'rbind') recursive = option === 'rbind'
-    else if (option === TAKEOVER && known.includes(option)) takeover = true
-    else if (known.includes(option.split('=', 1)[0]!)) data.push(option)
-    else warn(`${place}.options[${i}]: unknown option "${option}", ignored`)
+    else if (option === TAKEOVER && type.data.includes(option)) takeover = true
+    else if (type.data.includes(key!)) data.push(option)
+    else if (option !== 'defaults') warn(`${place}.options[${i}]: unknown option "${option}", ignored`)
   }
   return { flags, data: data.join(','), recursive, takeover, propagation }
 }

@@ -6,12 +6,12 @@ import { spread } from '../../vfs/propagation.ts'
 import { makeMountPoint } from './mount-point.ts'
 import type { PreparedMount } from './prepare.ts'
 import type { SetUp } from './set-up.ts'
-import { isBelow, mountType } from './types.ts'
+import { isBelow } from './types.ts'
 
 export function mountSubmount(setUp: SetUp, mount: PreparedMount, all: readonly PreparedMount[]): void {
   const { vfs, task } = setUp
-  const { spec, type, destination, options } = mount
-  const made = mountType(type)!.make(setUp, mount, all)
+  const { spec, type, is, destination, options } = mount
+  const made = is.make(setUp, mount, all)
   // A mount that others will be mounted into is made read-only once their mount points are there.
   made.setFlags({ ...options.flags, readonly: false })
   let at: VirtualDentry

@@ -1,8 +1,9 @@
-/** What a mount of a spec becomes, by its type: one table. A type that is not in it is skipped with a warning. */
+/** What a mount of a spec becomes, by its type: one table. A type that is not in it, or that the kernel lacks, is skipped with a warning. */
 
 import { ErrnoError } from '../../abi/errno.ts'
 import { AT_FDCWD } from '../../abi/linux.ts'
 import { parseOverlayOptions } from '../../fs/overlay/options.ts'
+import type { FilesystemTypes } from '../../vfs/filesystem.ts'
 import { type Mount, VirtualDentry } from '../../vfs/mount.ts'
 import type { Acquired } from '../volumes.ts'
 import { overlayOf, overMemory } from './layering.ts'
@@ -10,22 +11,57 @@ import { TAKEOVER } from './options.ts'
 import type { PreparedMount } from './prepare.ts'
 import type { SetUp } from './set-up.ts'
 
-interface MountType {
+export interface MountType {
+  /** What mount(2) calls the type that is mounted. */
+  readonly filesystem: string
   /** Options of the type itself; others are unknown to it. */
   readonly data: readonly string[]
+  /** Its options are KEY or KEY=VALUE. */
+  readonly plainData?: boolean
   /** A mount that is attached nowhere yet. `all` are those of the spec, prepared. */
   make(setUp: SetUp, mount: PreparedMount, all: readonly PreparedMount[]): Mount
 }
 
+/** A type that says by itself what is in it. */
+const kernelType = (filesystem: string, ...data: readonly string[]): MountType => ({
+  filesystem,
+  data,
+  plainData: data.length > 0,
+  make: ({ vfs }, { spec, options }) => {
+    const source = spec.source || filesystem
+    const superblock = vfs.newFilesystem({ type: filesystem, data: options.data, source })
+    return vfs.newMount(superblock, { source, flags: options.flags })
+  },
+})
+
 const TYPES: Readonly<Record<string, MountType>> = {
-  tmpfs: { data: ['size', 'nr_blocks', 'nr_inodes', 'mode', 'uid', 'gid', 'noswap', TAKEOVER], make: tmpfs },
-  bind: { data: [], make: bind },
-  overlay: { data: ['lowerdir', 'upperdir', 'workdir', 'userxattr', TAKEOVER], make: overlay },
+  tmpfs: {
+    filesystem: 'tmpfs',
+    data: ['size', 'nr_blocks', 'nr_inodes', 'mode', 'uid', 'gid', 'noswap', TAKEOVER],
+    plainData: true,
+    make: tmpfs,
+  },
+  bind: { filesystem: 'gofer', data: [], make: bind },
+  overlay: { filesystem: 'overlay', data: ['lowerdir', 'upperdir', 'workdir', 'userxattr', TAKEOVER], make: overlay },
+  proc: kernelType('proc'),
+  sysfs: kernelType('sysfs'),
+  // As gVisor has it: what is bound has the type `none` in many specs, and says so by an option.
+  none: kernelType('sysfs'),
+  devtmpfs: kernelType('devtmpfs'),
+  devpts: kernelType('devpts'),
+  cgroup: kernelType('cgroup', 'all', 'cpu', 'cpuacct', 'cpuset', 'devices', 'job', 'memory', 'pids'),
+  mqueue: kernelType('mqueue'),
 }
 
 /** What a type means; undefined for one that is not there. Names are matched exactly. */
-export const mountType = (type: string): MountType | undefined => (Object.hasOwn(TYPES, type) ? TYPES[type] : undefined)
-export const mountTypes = (): readonly string[] => Object.keys(TYPES)
+export function mountType(name: string, registered: FilesystemTypes): MountType | undefined {
+  const type = Object.hasOwn(TYPES, name) ? TYPES[name] : undefined
+  return type && registered.lookup(type.filesystem) ? type : undefined
+}
+
+export function mountTypes(registered: FilesystemTypes): string[] {
+  return Object.keys(TYPES).filter((name) => mountType(name, registered))
+}
 
 function tmpfs({ vfs, acquired }: SetUp, { spec, place, options }: PreparedMount): Mount {
   const source = spec.source ?? 'tmpfs'

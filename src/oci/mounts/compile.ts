@@ -1,0 +1,64 @@
+/**
+ * The mounts that a container gets: those of its spec, and before them the mandatory ones that the spec does not speak of,
+ * /proc, /sys, /dev and /dev/pts.
+ *
+ * As gVisor has it, what a spec mounts on /dev and /dev/pts is a devtmpfs and a devpts whatever it says, unless it is a bind; and
+ * cgroups are what the kernel has: where a spec asks for them there is a tmpfs with a directory each for cpu and memory.
+ */
+
+import type { FilesystemTypes } from '../../vfs/filesystem.ts'
+import { cleanPath, isBind, type MountSpec, type Spec } from '../spec.ts'
+import { mountType } from './types.ts'
+
+export interface CompiledMount {
+  readonly spec: MountSpec
+  /** For messages: `mounts[2]` of the spec, or `mandatory mount`. */
+  readonly place: string
+  /** The spec does not speak of it: it leaves no trace in what it is mounted on. */
+  readonly mandatory: boolean
+}
+
+/** The types that count on their places. */
+const FORCED: Readonly<Record<string, string>> = { '/dev': 'devtmpfs', '/dev/pts': 'devpts' }
+
+const MANDATORY: readonly (readonly [destination: string, type: string])[] = [
+  ['/proc', 'proc'],
+  ['/sys', 'sysfs'],
+  ['/dev', 'devtmpfs'],
+  ['/dev/pts', 'devpts'],
+]
+
+const CGROUPS = '/sys/fs/cgroup'
+
+/** In the order in which they are dealt what is dealt by order. Types that the kernel lacks are neither forced nor mandatory. */
+export function compileMounts({ mounts = [] }: Spec, registered: FilesystemTypes): CompiledMount[] {
+  const has = (type: string) => mountType(type, registered) !== undefined
+  const own: CompiledMount[] = []
+  const taken = new Set<string>()
+  let cgroups: CompiledMount | undefined
+  for (const [i, spec] of mounts.entries()) {
+    const place = `mounts[${i}]`
+    const destination = cleanPath(spec.destination)
+    taken.add(destination)
+    const forced = isBind(spec) ? undefined : FORCED[destination]
+    if (spec.type === 'cgroup' && !isBind(spec)) cgroups ??= { spec, place, mandatory: false }
+    else own.push({ spec: forced && has(forced) ? { ...spec, type: forced } : spec, place, mandatory: false })
+  }
+  const added = MANDATORY.filter(([destination, type]) => !taken.has(destination) && has(type))
+  const mandatory = added.map(([destination, type]) => ({
+    spec: { destination, type, source: type },
+    place: 'mandatory mount',
+    mandatory: true,
+  }))
+  return [...(cgroups ? cgroupMounts(cgroups, has('cgroup')) : []), ...mandatory, ...own]
+}
+
+/** Where there are no cgroups, what the spec says stands, and is told of as a type that is not there. */
+function cgroupMounts(asked: CompiledMount, known: boolean): CompiledMount[] {
+  if (!known) return [asked]
+  const controllers = ['memory', 'cpu'].map((controller) => ({
+    ...asked,
+    spec: { destination: `${CGROUPS}/${controller}`, type: 'cgroup', source: 'cgroup', options: [controller] },
+  }))
+  return [{ ...asked, spec: { destination: CGROUPS, type: 'tmpfs', source: 'tmpfs' } }, ...controllers]
+}
