@@ -421,10 +421,14 @@ class Run {
     if (this.#task.descriptors.get(fd).isPath) throw new ErrnoError('EBADF')
   }
 
+  /** As node does: getdents says ENOENT of a removed directory, of which readdir(3) makes an end, as POSIX has it. */
   #list(path: string, task = this.#task) {
     const fd = task.openat(AT_FDCWD, path, O_DIRECTORY, 0)
     try {
       return task.getdents(fd, 0, 1 << 20).filter(({ name }) => name !== '.' && name !== '..')
+    } catch (error) {
+      if (error instanceof ErrnoError && error.code === 'ENOENT') return []
+      throw error
     } finally {
       task.close(fd)
     }
