@@ -154,6 +154,44 @@ test('^C ends a program that makes no calls, where it has a Worker of its own', 
   expect(await ended(page)).toEqual({ exitCode: 130, signal: 'SIGINT' })
 })
 
+test('a program that prints faster than anybody reads waits, and ^C is not behind all that it printed', async ({
+  page,
+}) => {
+  await page.goto(`${isolatedOrigin()}/pages/terminal.html`)
+  const seen = await page.evaluate(
+    async ({ programs }) => {
+      const { container } = await window.programs.start('worker', { programs })
+      const process = await container.exec({ args: ['/bin/flood', '10000'], terminal: true })
+      const { readable, writable } = process.terminal!
+      const written = async () => (await process.stats()).bytesWritten
+      const stands = async () => {
+        for (let last = -1, now = 0; last !== now; await new Promise((done) => setTimeout(done, 100)))
+          [last, now] = [now, await written()]
+        return written()
+      }
+      const unread = await stands()
+      const reader = readable.getReader()
+      let read = 0
+      const more = async () => {
+        const { value, done } = await reader.read()
+        read += value?.length ?? 0
+        return !done
+      }
+      while (read < 3_000_000) await more()
+      const behind = (await stands()) - read
+      await writable.getWriter().write('\u0003')
+      while (await more());
+      return { unread, behind, read, ...(await process.wait()) }
+    },
+    { programs: await guests('flood') },
+  )
+  // Of 10 GB.
+  expect(seen.unread).toBeLessThan(600_000)
+  expect(seen.behind).toBeLessThan(600_000)
+  expect(seen.read).toBeLessThan(4_000_000)
+  expect(seen).toMatchObject({ exitCode: 130, signal: 'SIGINT' })
+})
+
 test('on inline nobody can be waited for: what was given is read as it would have been typed', async ({ page }) => {
   await page.goto(`${plainOrigin()}/pages/terminal.html`)
   const end = await page.evaluate(

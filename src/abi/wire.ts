@@ -139,6 +139,8 @@ export type StdioInput =
   | { readonly window: WindowSize }
   | { readonly attributes: Partial<TerminalAttributes> }
   | { readonly hangUp: true }
+  /** So many bytes of a terminal's output were read, in all. */
+  | { readonly seen: number }
 
 /** Kernel to page on a process's port; `exit` comes last, once. */
 export type StdioOutput =

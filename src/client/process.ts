@@ -70,6 +70,7 @@ export class Process {
     this.stdin = stdio.stdin
     this.stdout = stdio.stdout
     this.stderr = stdio.stderr
+    stdio.isTerminal = terminal === true
     this.terminal = terminal ? new Terminal(stdio.stdout, stdio.stdin, stdio.tell) : undefined
     this.#exit = stdio.exit
     this.#calls = calls
@@ -137,6 +138,8 @@ export class Stdio {
   readonly stderr: ReadableStream<Uint8Array<ArrayBuffer>>
   readonly strace: ReadableStream<string>
   readonly exit: Promise<ExitStatus>
+  /** stdout is a terminal's, which is told how much of it was read. */
+  isTerminal = false
   /** Once it has ended. */
   stats: ProcessStats | undefined
   /** The kernel's end. */
@@ -150,7 +153,7 @@ export class Stdio {
     const { port1: port, port2 } = new MessageChannel()
     this.remote = port2
     const [stdout, stderr, strace] = [
-      output<Uint8Array<ArrayBuffer>>(),
+      output<Uint8Array<ArrayBuffer>>((seen) => this.isTerminal && this.tell({ seen })),
       output<Uint8Array<ArrayBuffer>>(),
       output<string>(),
     ]
@@ -230,19 +233,40 @@ async function initialInput(stdin: RunOptions['stdin'], inline: boolean): Promis
   return { initial: none ? new Uint8Array() : await collected(stdin, 'options.stdin'), more }
 }
 
-function output<Chunk>() {
+/** Bytes that wait here for a reader before what he has read is told no more. */
+const READ_AHEAD = 1 << 16
+
+/** `onRead` hears how much was read of it, in all, or thrown away. */
+function output<Chunk extends { readonly length: number }>(onRead: (total: number) => void = () => {}) {
   let controller: ReadableStreamDefaultController<Chunk> | undefined
-  const stream = new ReadableStream<Chunk>({
-    start(given) {
-      controller = given
+  let received = 0
+  let told = 0
+  const tell = () => {
+    const total = received - READ_AHEAD + (controller?.desiredSize ?? READ_AHEAD)
+    if (total <= told) return
+    told = total
+    onRead(total)
+  }
+  const stream = new ReadableStream<Chunk>(
+    {
+      start(given) {
+        controller = given
+      },
+      pull: tell,
+      cancel() {
+        controller = undefined
+        tell()
+      },
     },
-    cancel() {
-      controller = undefined
-    },
-  })
+    { highWaterMark: READ_AHEAD, size: ({ length }) => length },
+  )
   return {
     stream,
-    push: (chunk: Chunk) => controller?.enqueue(chunk),
+    push(chunk: Chunk) {
+      received += chunk.length
+      if (controller) controller.enqueue(chunk)
+      else tell()
+    },
     end: () => controller?.close(),
     fail: (error: SandboxError) => controller?.error(error),
   }

@@ -25,7 +25,7 @@ test.each(recorded.map((each, i) => [i, each] as const))(
   },
 )
 
-function terminal(attributes: Partial<TerminalAttributes> = {}) {
+function terminal(attributes: Partial<TerminalAttributes> = {}, ahead?: number) {
   const clock = { now: 0n, monotonic: () => clock.now }
   const seen = { screen: '', signals: [] as string[] }
   const tty = new PseudoTerminal(
@@ -36,6 +36,8 @@ function terminal(attributes: Partial<TerminalAttributes> = {}) {
       signal: (signal) => void seen.signals.push(signal),
     },
     clock,
+    undefined,
+    ahead,
   )
   tty.attributes = { ...tty.attributes, ...attributes }
   const type = (text: string) => tty.type(encodeUtf8(text))
@@ -60,6 +62,24 @@ function terminal(attributes: Partial<TerminalAttributes> = {}) {
   }
   return { tty, clock, seen, type, read, write }
 }
+
+test('a writer waits for a screen that is behind, and is woken as it takes what was shown', () => {
+  const { tty, write, type, seen } = terminal({}, 8)
+  let woken = 0
+  tty.queue.add({ wake: () => woken++ })
+  expect(write('1234567')).toBe(7)
+  expect(write('89')).toBe(2)
+  expect([write('x'), write('x', true), tty.poll() & POLLOUT]).toEqual(['waits', 'EAGAIN', 0])
+  type('e')
+  expect(seen.screen).toBe('123456789e')
+  tty.seen(2)
+  expect([woken > 0, write('x')]).toEqual([true, 'waits'])
+  tty.seen(3)
+  expect([tty.poll() & POLLOUT, write('x')]).toEqual([POLLOUT, 1])
+  expect(write('y')).toBe('waits')
+  tty.hangUp()
+  expect(write('y')).toBe('EIO')
+})
 
 test('a reader waits for the end of a line, and is woken by it', () => {
   const { tty, type, read } = terminal()

@@ -2,8 +2,9 @@
  * A pseudo-terminal (pty(7)): at its slave's end programs find a terminal, at its master's end is who has the screen and the
  * keyboard.
  *
- * Invariants: what is typed is taken in order; what has no room waits in `#typed` and is taken as programs read. Once it was
- * hung up, reads find the end of input and writes EIO, for ever.
+ * Invariants: what is typed is taken in order; what has no room waits in `#typed` and is taken as programs read. A program's
+ * writes wait while the screen is `ahead` bytes behind or more. Once it was hung up, reads find the end of input and writes EIO,
+ * for ever.
  */
 
 import { ErrnoError } from '../abi/errno.ts'
@@ -39,15 +40,24 @@ export class PseudoTerminal implements Stream {
   /** What was typed and had no room yet. */
   #typed: Uint8Array[] = []
   #window: WindowSize
+  readonly #ahead: number
+  /** Bytes that went to the screen, and those of them that it has taken. */
+  #shown = 0
+  #seen = 0
   #inputEnded = false
   #hungUp = false
 
-  constructor(master: Master, clock: Pick<Clock, 'monotonic'>, window: WindowSize = WINDOW) {
+  /** `ahead`: bytes that the screen may be behind what is written, if it tells how far it is. */
+  constructor(master: Master, clock: Pick<Clock, 'monotonic'>, window = WINDOW, ahead = Number.POSITIVE_INFINITY) {
     this.#master = master
     this.#clock = clock
     this.#window = window
+    this.#ahead = ahead
     this.#discipline = new LineDiscipline({
-      shown: (bytes) => master.shown(bytes),
+      shown: (bytes) => {
+        this.#shown += bytes.length
+        master.shown(bytes)
+      },
       signal: (signal) => master.signal(signal),
       changed: () => this.queue.wake(),
     })
@@ -92,6 +102,16 @@ export class PseudoTerminal implements Stream {
     this.#discipline.flush()
     this.#typed = [last.subarray(at)]
     this.#take()
+  }
+
+  /** The screen has taken so many bytes, in all. */
+  seen(bytes: number): void {
+    this.#seen = bytes
+    this.queue.wake()
+  }
+
+  get #mayWrite(): boolean {
+    return !this.#discipline.stopped && this.#shown - this.#seen < this.#ahead
   }
 
   /** Nothing will be typed any more: reads get what there is, a line that nobody ended included, and then the end of input. */
@@ -164,7 +184,7 @@ export class PseudoTerminal implements Stream {
 
   write(memory: Uint8Array, at: number, length: number, nonblocking: boolean): number {
     if (this.#hungUp) throw new ErrnoError('EIO')
-    if (this.#discipline.stopped) {
+    if (!this.#mayWrite) {
       if (nonblocking) throw new ErrnoError('EAGAIN')
       throw new WouldBlock([this.queue])
     }
@@ -175,10 +195,10 @@ export class PseudoTerminal implements Stream {
   poll(): number {
     if (this.#hungUp) return POLLIN | POLLOUT | POLLERR | POLLHUP
     const { icanon, min, time } = this.attributes
-    const { available, stopped } = this.#discipline
+    const { available } = this.#discipline
     const enough = !icanon && time === 0 && min > 0 ? min : 1
     const readable = available >= enough || (this.#inputEnded && this.#typed.length === 0)
-    return (readable ? POLLIN : 0) | (stopped ? 0 : POLLOUT)
+    return (readable ? POLLIN : 0) | (this.#mayWrite ? POLLOUT : 0)
   }
 
   get available(): number {

@@ -23,7 +23,7 @@ import type { ProcessStdio } from '../kernel/process.ts'
 export interface RunningProcess {
   readonly pid: number
   readonly exited: Promise<ExitStatus>
-  readonly terminal?: Pick<PseudoTerminal, 'window' | 'attributes' | 'hangUp'> | undefined
+  readonly terminal?: Pick<PseudoTerminal, 'window' | 'attributes' | 'hangUp' | 'seen'> | undefined
   readonly stats?: ProcessStats
   feed(bytes: Uint8Array): void
   endInput(): void
@@ -80,6 +80,7 @@ export class ProcessPort implements ProcessStdio {
       else if (!terminal) return
       else if ('window' in data) terminal.window = data.window
       else if ('attributes' in data) terminal.attributes = { ...terminal.attributes, ...data.attributes }
+      else if ('seen' in data) terminal.seen(data.seen)
       else terminal.hangUp()
     }
     process.exited.then(

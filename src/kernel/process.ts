@@ -129,6 +129,8 @@ export class Process {
       args: readonly string[]
       /** Its standard streams are a terminal of this size. */
       terminal?: WindowSize | undefined
+      /** Bytes that the terminal's screen may be behind; left out, any number. */
+      screenAhead?: number | undefined
       stdio: ProcessStdio
       limits: ProcessLimits
       timer: Timer
@@ -160,7 +162,7 @@ export class Process {
         this.kill(SIGXFSZ, `it wrote more than ${limits.outputBytes} bytes of output (process.limits.outputBytes)`)
     }
     const master = { shown: sink(stdio.stdout), signal: (signal: string) => this.#hear(signal) }
-    const tty = terminal && new PseudoTerminal(master, vfs.clock, terminal)
+    const tty = terminal && new PseudoTerminal(master, vfs.clock, terminal, options.screenAhead)
     this.terminal = tty
     const now = vfs.clock.coarse()
     const { anonymousFiles } = vfs

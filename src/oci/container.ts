@@ -39,6 +39,8 @@ import type { ProcessSpec, Spec } from './spec.ts'
 
 /** The version of the runtime-spec that `state` speaks. */
 const OCI_VERSION = '1.2.0'
+/** Bytes of output on the way to a terminal's screen; a program that writes more waits, so that ^C is not behind all of it. */
+const SCREEN_AHEAD = 1 << 18
 
 /** What containers share. */
 export interface Host {
@@ -47,6 +49,8 @@ export interface Host {
   readonly runner: GuestRunner
   readonly programs: Programs
   readonly pipes: HostPipes
+  /** Guests can't wait. */
+  readonly inline: boolean
   /** A process id that was never given before. */
   nextPid(): number
 }
@@ -139,7 +143,7 @@ export class Container {
   }
 
   async #run(spec: ProcessSpec, stdio: ProcessStdio): Promise<Process> {
-    const { vfs, waiting, runner, programs, pipes } = this.#host
+    const { vfs, waiting, runner, programs, pipes, inline } = this.#host
     const args = spec.args ?? []
     const terminal = spec.terminal ? windowOf(spec) : undefined
     const env = terminal ? terminalEnvironment(spec.env ?? [], terminal) : (spec.env ?? [])
@@ -179,6 +183,7 @@ export class Container {
         task,
         args,
         terminal,
+        screenAhead: inline ? undefined : SCREEN_AHEAD,
         stdio,
         limits: {
           outputBytes: spec.limits?.outputBytes ?? DEFAULT_OUTPUT_BYTES,

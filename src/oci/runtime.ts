@@ -51,6 +51,7 @@ export class Runtime implements Host {
   readonly programs: Programs
   readonly pipes: HostPipes
   readonly volumes: Volumes
+  readonly inline: boolean
   readonly #bundle: Bundle
   /** undefined while a container of that id is being created. */
   readonly #containers = new Map<string, Container | undefined>()
@@ -65,6 +66,7 @@ export class Runtime implements Host {
     const devices = new DeviceRegistry()
     for (const device of memoryDevices(options.entropy)) devices.register(device)
     this.waiting = options
+    this.inline = options.inline ?? false
     this.runner = this.#committing(options)
     this.vfs = new Vfs(options.clock, devices)
     this.vfs.types.register(tmpfsType)
@@ -74,18 +76,18 @@ export class Runtime implements Host {
     this.pipes = new HostPipes(this.vfs, options)
     this.#bundle = new Bundle(this.vfs)
     const host = options.volumes ?? NO_VOLUMES
-    this.volumes = new Volumes({ ...options, vfs: this.vfs, host, writersWait: !options.inline })
+    this.volumes = new Volumes({ ...options, vfs: this.vfs, host, writersWait: !this.inline })
   }
 
   /** What a program changed is committed when it ends. */
-  #committing({ runner, inline = false }: RuntimeOptions): GuestRunner {
+  #committing({ runner }: RuntimeOptions): GuestRunner {
     return {
       ...runner,
       compile: (bytes, path, memoryPages) => runner.compile(bytes, path, memoryPages),
       run: async (program, process) => {
         const end = await runner.run(program, process)
         this.volumes.flush()
-        if (inline) await this.volumes.settled()
+        if (this.inline) await this.volumes.settled()
         return end
       },
     }
