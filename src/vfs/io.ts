@@ -20,7 +20,7 @@ import type { DirectoryEntry } from '../abi/syscalls.ts'
 import { utf8Length } from '../abi/utf8.ts'
 import type { Context } from './context.ts'
 import type { FileDescription } from './description.ts'
-import { CTIME, type DirectoryInode, type FileContent, type FileInode, type Inode, MTIME } from './inode.ts'
+import { CTIME, type FileContent, type FileInode, type Inode, type ListedEntry, MTIME } from './inode.ts'
 import { withoutSetId } from './permissions.ts'
 import { touchAccessTime } from './times.ts'
 import { notify, notifyFile } from './watches.ts'
@@ -313,20 +313,19 @@ export function listDirectory(
     const parent = dentry.parent?.inode ?? inode
     take({ name: '..', ino: parent.ino, kind: 'directory', cookie: 2 })
   }
-  if (room > 0) listEntries(inode, Math.max(cookie, 2), context, () => room > 0, take)
+  if (room > 0) listEntries(inode.entries(Math.max(cookie, 2), context.attempt), () => room > 0, take)
+  if (room > 0 && mount.synthetic) listEntries(mount.synthetic.entries(dentry, cookie), () => room > 0, take)
   touchAccessTime(context, mount, inode)
   notifyFile(file, IN_ACCESS)
   return found
 }
 
 function listEntries(
-  inode: DirectoryInode,
-  after: number,
-  context: Context,
+  entries: Iterable<ListedEntry>,
   hasRoom: () => boolean,
   take: (entry: DirectoryEntry) => void,
 ): void {
-  for (const entry of inode.entries(after, context.attempt)) {
+  for (const entry of entries) {
     take(entry)
     if (!hasRoom()) return
   }

@@ -54,6 +54,7 @@ export class MountNumbers {
         ? this.newMount(original.superblock, root, source ?? original.source, flags ?? original.flags)
         : this.newMount(original.superblock, original.root, original.source, original.flags)
       copy.lockedFlags = original.lockedFlags
+      copy.synthetic = original.synthetic
       relate(copy, original, kinship)
       copies.set(original, copy)
       if (isTop) continue

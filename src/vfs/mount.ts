@@ -23,6 +23,7 @@ import type { InodeLocks } from './locks.ts'
 import type { Pipe } from './pipe.ts'
 import type { MountPromise } from './promises.ts'
 import type { PeerGroup } from './propagation.ts'
+import type { SyntheticEntries } from './synthetic.ts'
 import { WaitQueue } from './waiting.ts'
 import type { Watches } from './watches.ts'
 
@@ -110,6 +111,8 @@ export class Mount {
   unmounted = false
   /** Places in it that something will be mounted on: promises.ts. */
   promises: Map<Dentry, MountPromise> | undefined
+  /** Places to mount on that its filesystem does not have; its copies share them. */
+  synthetic: SyntheticEntries | undefined
   writers = 0
   users = 0
 

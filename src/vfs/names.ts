@@ -71,7 +71,7 @@ function toFreeName(context: Context, start: VirtualDentry, path: string, direct
 export function linkTo(context: Context, source: VirtualDentry, start: VirtualDentry, path: string): void {
   const walk = toFreeName(context, start, path, false)
   if (walk.mount.readonly) throw new ErrnoError('EROFS', path)
-  if (source.mount !== walk.mount) throw new ErrnoError('EXDEV', path)
+  if (source.mount !== walk.mount || source.mount.synthetic?.has(source.dentry)) throw new ErrnoError('EXDEV', path)
   const { inode } = source.dentry
   if (!mayLink(context, inode)) throw new ErrnoError('EPERM', path)
   requireCreate(walk)
@@ -105,7 +105,7 @@ export function unlink(context: Context, start: VirtualDentry, path: string): vo
   if (walk.slash) throw new ErrnoError(victim.inode.kind === 'directory' ? 'EISDIR' : 'ENOTDIR', path)
   requireDelete(context.credentials, walk.dentry.inode, victim.inode)
   if (victim.inode.kind === 'directory') throw new ErrnoError('EISDIR', path)
-  requireRemovable(walk)
+  requireRemovable(walk, victim)
   requireNoMount(walk, victim)
   remove(walk, victim)
 }
@@ -120,9 +120,9 @@ export function removeDirectory(context: Context, start: VirtualDentry, path: st
   const victim = toVictim(walk)
   requireDelete(context.credentials, walk.dentry.inode, victim.inode)
   if (victim.inode.kind !== 'directory') throw new ErrnoError('ENOTDIR', path)
-  requireRemovable(walk)
+  requireRemovable(walk, victim)
   requireNoMount(walk, victim)
-  if (!victim.inode.isEmpty(context.attempt)) throw new ErrnoError('ENOTEMPTY', path)
+  if (!isEmpty(walk, victim)) throw new ErrnoError('ENOTEMPTY', path)
   remove(walk, victim)
 }
 
@@ -134,15 +134,23 @@ function toVictim(walk: PathWalk): Dentry {
 }
 
 /** Errors: EPERM for a filesystem that removes nothing. */
-function requireRemovable({ dentry, path }: PathWalk): void {
-  if (!(dentry.inode as DirectoryInode).unlink) throw new ErrnoError('EPERM', path)
+function requireRemovable({ mount, dentry, path }: PathWalk, victim: Dentry): void {
+  if ((dentry.inode as DirectoryInode).unlink || mount.synthetic?.has(victim)) return
+  throw new ErrnoError('EPERM', path)
+}
+
+/** Preconditions: the entry is a directory. */
+function isEmpty({ context, mount }: PathWalk, entry: Dentry): boolean {
+  return (entry.inode as DirectoryInode).isEmpty(context.attempt) && (mount.synthetic?.isEmpty(entry) ?? true)
 }
 
 /** Preconditions: requireRemovable. */
 function remove(walk: PathWalk, victim: Dentry): void {
   const { context } = walk
   const dir = walk.dentry.inode as DirectoryInode
-  dir.unlink!(walk.name, victim.inode, context.attempt)
+  const { synthetic } = walk.mount
+  if (synthetic?.has(victim)) synthetic.remove(victim)
+  else dir.unlink!(walk.name, victim.inode, context.attempt)
   const now = context.clock.coarse()
   victim.inode.touch(CTIME, now)
   dir.touch(MTIME | CTIME, now)
@@ -182,6 +190,8 @@ export function rename(
   const moved = from.lookup()
   if (moved === undefined) throw new ErrnoError('ENOENT', oldPath)
   const target = to.lookupFree()
+  const { synthetic } = from.mount
+  if (synthetic && (synthetic.has(moved) || (target && synthetic.has(target)))) throw new ErrnoError('EXDEV', oldPath)
   if (noReplace && target) throw new ErrnoError('EEXIST', newPath)
   if (exchange && !target) throw new ErrnoError('ENOENT', newPath)
   const movesDirectory = moved.inode.kind === 'directory'
@@ -205,7 +215,7 @@ export function rename(
   const linkMax = from.mount.superblock.filesystem.linkMax ?? LINK_MAX
   if (movesDirectory && !sameParent && !target && to.dentry.inode.nlink >= linkMax)
     throw new ErrnoError('EMLINK', newPath)
-  if (!exchange && target?.inode.kind === 'directory' && !target.inode.isEmpty(context.attempt)) {
+  if (!exchange && target?.inode.kind === 'directory' && !isEmpty(to, target)) {
     throw new ErrnoError('ENOTEMPTY', newPath)
   }
   move(from, moved, to, target, exchange)

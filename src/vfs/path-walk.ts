@@ -117,7 +117,7 @@ export class PathWalk {
   lookup(): Dentry | undefined {
     this.#checkName(this.name)
     if (this.dentry.changes) this.#revalidate(this.name)
-    return this.dentry.child(this.name, this.context.attempt)
+    return this.#child(this.name)
   }
 
   /**
@@ -144,7 +144,7 @@ export class PathWalk {
     }
     this.#checkName(name)
     if (this.dentry.changes) this.#revalidate(name)
-    const child = this.dentry.child(name, this.context.attempt)
+    const child = this.#child(name)
     if (child === undefined) return false
     if (child.kind === 'symlink' && child.mounts === 0) {
       const rest = this.path.slice(this.at)
@@ -167,6 +167,11 @@ export class PathWalk {
     const child = this.lookup()
     if (child === undefined && (this.dentry.inode as DirectoryInode).fixed) throw new ErrnoError('ENOENT', this.path)
     return child
+  }
+
+  #child(name: string): Dentry | undefined {
+    const { dentry, mount } = this
+    return dentry.child(name, this.context.attempt) ?? mount.synthetic?.child(dentry, name)
   }
 
   #follow(link: Dentry, rest: string): void {

@@ -50,9 +50,8 @@ async function mountOn(
   setUp.task = new Task({ vfs, credentials: credentialsOf(0, 0), root: namespace.rootPlace, umask: 0 })
   try {
     for (const mount of mounts) {
-      await setUp.at(mount.place, mount.destination, () => mountSubmount(setUp, mount, mounts))
+      await setUp.at(mount.place, mount.destination, () => mountSubmount(setUp, mount))
     }
-    if (spec.root?.readonly) root.mount.setFlags({ ...root.mount.flags, readonly: true })
     return { namespace, rootLowers: root.lowers }
   } catch (error) {
     releaseNamespace(namespace)

@@ -1,4 +1,6 @@
-/** The root of a container: a tree of the bundle under a layer in memory, or an empty tmpfs. */
+/**
+ * The root of a container: a tree of the bundle under a layer in memory, a read-only one as it is, or an empty tmpfs.
+ */
 
 import type { DirectoryInode } from '../../vfs/inode.ts'
 import type { Mount } from '../../vfs/mount.ts'
@@ -20,12 +22,22 @@ export function makeRoot({ vfs, bundle, attempt }: SetUp, { root }: Spec, restor
   if (!root) {
     return { mount: vfs.newMount(vfs.newFilesystem({ type: 'tmpfs', data: 'mode=755' })), lowers: undefined }
   }
-  const lowers = bundle.layers(root.path, attempt)
-  for (const place of lowers) requireDirectory(place, 'root.path', root.path)
+  const { path: source } = root
+  if (root.readonly) {
+    const place = bundle.find(source, attempt)
+    requireDirectory(place, 'root.path', source)
+    const { superblock } = place.mount
+    return {
+      mount: vfs.newMount(superblock, { root: place.dentry, source, flags: { readonly: true } }),
+      lowers: undefined,
+    }
+  }
+  const lowers = bundle.layers(source, attempt)
+  for (const place of lowers) requireDirectory(place, 'root.path', source)
   let held: readonly Mount[] | undefined
   const holding = (mounts: readonly Mount[]) => {
     held = mounts
   }
   const fill = restore && ((upper: DirectoryInode) => restore(upper, attempt))
-  return { mount: overMemory({ vfs, lowers, source: root.path, holding }, fill), lowers: held }
+  return { mount: overMemory({ vfs, lowers, source, holding }, fill), lowers: held }
 }

@@ -18,8 +18,8 @@ export interface MountType {
   readonly data: readonly string[]
   /** Its options are KEY or KEY=VALUE. */
   readonly plainData?: boolean
-  /** A mount that is attached nowhere yet. `all` are those of the spec, prepared. */
-  make(setUp: SetUp, mount: PreparedMount, all: readonly PreparedMount[]): Mount
+  /** A mount that is attached nowhere yet. */
+  make(setUp: SetUp, mount: PreparedMount): Mount
 }
 
 /** A type that says by itself what is in it. */
@@ -70,10 +70,8 @@ function tmpfs({ vfs, acquired }: SetUp, { spec, place, options }: PreparedMount
   return vfs.newMount(superblock, { source, flags: options.flags })
 }
 
-function bind(setUp: SetUp, mount: PreparedMount, all: readonly PreparedMount[]): Mount {
+function bind(setUp: SetUp, { spec, place, options: { flags, recursive } }: PreparedMount): Mount {
   const { vfs } = setUp
-  const { spec, place, destination, options } = mount
-  const { flags, recursive } = options
   const source = spec.source ?? ''
   const from = setUp.find(source)
   if (source.startsWith('/')) return vfs.bind(from, { recursive, flags, source })
@@ -82,9 +80,7 @@ function bind(setUp: SetUp, mount: PreparedMount, all: readonly PreparedMount[])
       `${place}.options: files of the bundle are read-only; mount an overlay with lowerdir=${source} to change them`,
     )
   }
-  const needsStubs = all.some((inner) => isBelow(inner.destination, destination))
-  if (needsStubs && from.dentry.inode.kind === 'directory') return overMemory({ vfs, lowers: [from], source, flags })
-  return vfs.newMount(from.mount.superblock, { root: from.dentry, source, flags })
+  return vfs.newMount(from.mount.superblock, { root: from.dentry, source, flags: { ...flags, readonly: true } })
 }
 
 /** Lowers are sources as a bind has them, the top one first; without `upperdir` the upper is in memory. */
@@ -118,7 +114,3 @@ function upperOf({ vfs, attempt }: SetUp, { mount, isNew }: Acquired, { dentry }
   if (isNew) mount.root.inode.setAttributes({ mode: mode & 0o7777, uid, gid }, attempt)
   return new VirtualDentry(vfs.newMount(mount.superblock), mount.root)
 }
-
-/** Whether a clean path lies below another. */
-export const isBelow = (path: string, above: string) =>
-  path !== above && path.startsWith(above === '/' ? '/' : `${above}/`)
