@@ -1,5 +1,6 @@
 /**
- * Makes the mounts of a container from its spec: the root, then the mounts, those with short destinations first.
+ * Makes the mounts of a container from its spec: the root; then the mounts, those with short destinations first; then, unless the
+ * spec speaks of it, /tmp.
  *
  * Invariant: either the namespace is complete, or an error that names the mount was thrown and nothing is left of it.
  */
@@ -9,6 +10,7 @@ import { credentialsOf } from '../../vfs/context.ts'
 import type { Mount, MountNamespace } from '../../vfs/mount.ts'
 import { releaseNamespace } from '../../vfs/mount-tree.ts'
 import type { Spec } from '../spec.ts'
+import { mountInternalTmp } from './internal-tmp.ts'
 import { type PreparedMount, prepareMounts } from './prepare.ts'
 import { makeRoot, type Restore } from './root.ts'
 import { SetUp, type SetUpOptions } from './set-up.ts'
@@ -52,6 +54,7 @@ async function mountOn(
     for (const mount of mounts) {
       await setUp.at(mount.place, mount.destination, () => mountSubmount(setUp, mount))
     }
+    await setUp.at('internal /tmp', '/tmp', () => mountInternalTmp(setUp, spec))
     return { namespace, rootLowers: root.lowers }
   } catch (error) {
     releaseNamespace(namespace)

@@ -1,0 +1,39 @@
+/**
+ * The /tmp of a container whose spec has none: a tmpfs, unless there are files in /tmp already.
+ *
+ * It comes after the mounts of the spec, so what is mounted below /tmp is a file in it; and it leaves no trace in what it covers.
+ */
+
+import { ErrnoError } from '../../abi/errno.ts'
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from '../../abi/linux.ts'
+import type { Task } from '../../kernel/task.ts'
+import { cleanPath, type Spec } from '../spec.ts'
+import type { SetUp } from './set-up.ts'
+import { attach } from './submount.ts'
+
+/** Errors: those of opening and listing /tmp, but for ENOENT and ENOTDIR; those of the mount. */
+export function mountInternalTmp(setUp: SetUp, { mounts = [] }: Spec): void {
+  if (mounts.some(({ destination }) => cleanPath(destination) === '/tmp')) return
+  const { vfs, task } = setUp
+  if (!isFree(task)) return
+  const source = 'tmpfs'
+  const superblock = vfs.newFilesystem({ type: 'tmpfs', data: 'mode=1777', source })
+  attach(setUp, vfs.newMount(superblock, { source }), '/tmp', { synthetic: true })
+}
+
+/** Whether /tmp is missing, or an empty directory. */
+function isFree(task: Task): boolean {
+  let fd: number
+  try {
+    fd = task.openat(AT_FDCWD, '/tmp', O_RDONLY | O_DIRECTORY, 0)
+  } catch (error) {
+    if (error instanceof ErrnoError && error.code === 'ENOTDIR') return false
+    if (error instanceof ErrnoError && error.code === 'ENOENT') return true
+    throw error
+  }
+  try {
+    return task.getdents(fd, 2, 1).length === 0
+  } finally {
+    task.close(fd)
+  }
+}
