@@ -32,8 +32,8 @@ export class ServedChannel {
 
   /**
    * Runs the published request and publishes the answer. What is thrown and is no ErrnoError is thrown on: a WouldBlock
-   * or InFlight leaves the request as it is, to be served again or `finish`ed (the caller settles it then); so does a
-   * fault of the kernel, for which `fail` is there.
+   * leaves the request as it is, to be served again (the caller settles it then); so does a fault of the kernel, for which
+   * `fail` is there.
    * Preconditions: `requested`.
    */
   serve(syscalls: Syscalls): void {

@@ -2,11 +2,10 @@
 import { Worker } from 'node:worker_threads'
 import { build } from 'vite'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { ErrnoError } from '../abi/errno.ts'
 import type { Syscalls } from '../abi/syscalls.ts'
 import type { GuestChannel } from '../kernel/guest-channel.ts'
 import { type Doorbell, Serving } from '../kernel/serving.ts'
-import { InFlight, WaitQueue, WouldBlock } from '../vfs/waiting.ts'
+import { WaitQueue, WouldBlock } from '../vfs/waiting.ts'
 import { createClock } from './clock.ts'
 import { HostDoorbell } from './doorbell.ts'
 import { createMacrotasks, type Macrotasks } from './macrotask.ts'
@@ -204,23 +203,6 @@ describe.each([
     await start('return guest.getfl(0)', { getfl: () => 1 }).done
     expect(flood.channel.calls).toBe(calls)
     expect(made).toBe(1)
-  })
-
-  test('are answered with the outcome of a change that was sent outside, made once', async () => {
-    serve()
-    let sent = 0
-    const guest = start('return [guest.openat(3, "a", 0, 0), errorOf(() => guest.openat(3, "b", 0, 0))]', {
-      openat(_, path) {
-        sent++
-        const reply = new Promise((resolve) => setTimeout(() => resolve(path), 1))
-        throw new InFlight(reply, (said) => {
-          if (said === 'b') throw new ErrnoError('EXDEV')
-          return 12
-        })
-      },
-    })
-    expect(await guest.done).toEqual([12, 'EXDEV'])
-    expect(sent).toBe(2)
   })
 
   test('see EIO where the kernel has a fault, which is told, and go on', async () => {

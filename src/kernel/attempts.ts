@@ -2,7 +2,7 @@
 
 import { ErrnoError } from '../abi/errno.ts'
 import type { Clock, Timer } from '../abi/platform.ts'
-import { InFlight, WaitQueue, WouldBlock } from '../vfs/waiting.ts'
+import { WaitQueue, WouldBlock } from '../vfs/waiting.ts'
 
 /** What it takes to wait. */
 export interface Waiting {
@@ -73,10 +73,6 @@ export async function untilDone<T>(
       try {
         return operation()
       } catch (cause) {
-        if (cause instanceof InFlight) {
-          waited = true
-          return (await finished(cause)) as T
-        }
         if (!(cause instanceof WouldBlock)) throw cause
         waited = true
         await woken(waiting, cause, ...also)
@@ -85,15 +81,4 @@ export async function untilDone<T>(
   } finally {
     if (waited) settle()
   }
-}
-
-/** The result of a change that was sent outside, applied. Rejects with its error. */
-export async function finished({ reply, finish }: InFlight): Promise<unknown> {
-  let result: unknown
-  try {
-    result = await reply
-  } catch (failure) {
-    return finish(undefined, failure)
-  }
-  return finish(result)
 }

@@ -5,7 +5,7 @@
  */
 
 import { ErrnoError } from '../abi/errno.ts'
-import type { Credentials } from '../vfs/context.ts'
+import type { Context, Credentials } from '../vfs/context.ts'
 import type { Stream } from '../vfs/inode.ts'
 import type { Mount, MountFlags, Superblock } from '../vfs/mount.ts'
 import type { Vfs } from '../vfs/vfs.ts'
@@ -16,6 +16,7 @@ export class FilesystemConfig implements Stream {
   readonly #vfs: Vfs
   readonly #type: string
   readonly #credentials: Credentials
+  readonly #openFile: Context['openFile']
   readonly #data: string[] = []
   #source: string | undefined
   #readonly = false
@@ -23,10 +24,11 @@ export class FilesystemConfig implements Stream {
   #mount: Mount | undefined
   #created: Superblock | undefined
 
-  constructor(vfs: Vfs, type: string, credentials: Credentials) {
+  constructor(vfs: Vfs, type: string, by: Context) {
     this.#vfs = vfs
     this.#type = type
-    this.#credentials = credentials
+    this.#credentials = by.credentials
+    this.#openFile = (fd) => by.openFile?.(fd)
   }
 
   /** Errors: EBUSY once it is created. */
@@ -52,7 +54,15 @@ export class FilesystemConfig implements Stream {
     this.#requireOpen()
     const { uid, gid } = this.#credentials
     const source = this.#source ?? 'none'
-    const request = { type: this.#type, source, data: this.#data.join(','), uid, gid, byKernel: false }
+    const request = {
+      type: this.#type,
+      source,
+      data: this.#data.join(','),
+      uid,
+      gid,
+      byKernel: false,
+      openFile: this.#openFile,
+    }
     this.#created = this.#vfs.newFilesystem(request)
     this.#mount = this.#vfs.newMount(this.#created, { source })
   }

@@ -8,11 +8,10 @@
 
 import { createChannel } from '../abi/channel.ts'
 import { type Counters, timeWeight } from '../abi/counters.ts'
-import { ErrnoError } from '../abi/errno.ts'
 import { ServedChannel } from '../abi/served-channel.ts'
 import type { Syscalls } from '../abi/syscalls.ts'
-import { InFlight, WouldBlock } from '../vfs/waiting.ts'
-import { finished, type Waiting, whenWoken } from './attempts.ts'
+import { WouldBlock } from '../vfs/waiting.ts'
+import { type Waiting, whenWoken } from './attempts.ts'
 
 export interface GuestChannelOptions {
   /** Makes the calls: a Task. */
@@ -36,7 +35,7 @@ export class GuestChannel {
   readonly #options: GuestChannelOptions
   /** The requested call has thrown, and waits until this is undefined. */
   #callOff: (() => void) | undefined
-  /** A try of the requested call has thrown WouldBlock or InFlight. */
+  /** A try of the requested call has thrown WouldBlock. */
   #waited = false
   #closed = false
 
@@ -58,10 +57,6 @@ export class GuestChannel {
         this.#wait(thrown)
         return true
       }
-      if (thrown instanceof InFlight) {
-        this.#follow(thrown)
-        return true
-      }
       this.#options.onFault(thrown)
       this.#channel.fail('EIO')
     }
@@ -76,29 +71,6 @@ export class GuestChannel {
       this.#callOff = undefined
       this.#options.again()
     })
-  }
-
-  /** A change that was sent outside is applied whatever becomes of the guest; its answer is given if the guest is still there. */
-  #follow(change: InFlight): void {
-    this.#waited = true
-    let answers = !this.#closed
-    this.#callOff = () => {
-      answers = false
-    }
-    const answer = (give: () => void) => {
-      if (!answers) return
-      this.#callOff = undefined
-      give()
-      this.#returned()
-    }
-    finished(change).then(
-      (result) => answer(() => this.#channel.finish(result)),
-      (failure) =>
-        answer(() => {
-          if (!(failure instanceof ErrnoError)) this.#options.onFault(failure)
-          this.#channel.fail(failure instanceof ErrnoError ? failure.code : 'EIO')
-        }),
-    )
   }
 
   #returned(): void {

@@ -116,11 +116,11 @@ export class HostCalls {
   }
 
   statfs(path: string): StatFs {
-    return statFsOf(this.#find(path, true).mount)
+    return statFsOf(this.#find(path, true).mount, this.#task.attempt)
   }
 
   fstatfs(fd: number): StatFs {
-    return statFsOf(this.#task.descriptors.get(fd).mount)
+    return statFsOf(this.#task.descriptors.get(fd).mount, this.#task.attempt)
   }
 
   /** Flags: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH. */
@@ -132,19 +132,19 @@ export class HostCalls {
 
   /** Several changes in one step, as a file server's SETATTR asks for. Errors: as setAttributes. */
   setAttributes(path: string, changes: AttributesToSet): void {
-    setAttributes(this.#task, this.#find(path, true), changes)
+    this.#task.attempt.carry(['setattr', path], () => setAttributes(this.#task, this.#find(path, true), changes))
   }
 
   fchmod(fd: number, mode: number): void {
-    changeMode(this.#task, placeOf(this.#file(fd)), mode & 0o7777)
+    this.#task.attempt.carry(['fchmod', fd], () => changeMode(this.#task, placeOf(this.#file(fd)), mode & 0o7777))
   }
 
   fchown(fd: number, uid: number, gid: number): void {
-    changeOwner(this.#task, placeOf(this.#file(fd)), uid, gid)
+    this.#task.attempt.carry(['fchown', fd], () => changeOwner(this.#task, placeOf(this.#file(fd)), uid, gid))
   }
 
   futimens(fd: number, atime: bigint, mtime: bigint): void {
-    changeTimes(this.#task, placeOf(this.#file(fd)), atime, mtime)
+    this.#task.attempt.carry(['futimens', fd], () => changeTimes(this.#task, placeOf(this.#file(fd)), atime, mtime))
   }
 
   /** syncfs(2). */

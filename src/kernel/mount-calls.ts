@@ -140,7 +140,7 @@ export class MountCalls {
     if (flags & ~FSOPEN_CLOEXEC) throw new ErrnoError('EINVAL', type)
     this.#vfs.types.require(type, { internal: false })
     this.#task.descriptors.requireRoom()
-    const config = new FilesystemConfig(this.#vfs, type, this.#task.credentials)
+    const config = new FilesystemConfig(this.#vfs, type, this.#task)
     const now = this.#task.clock.coarse()
     return this.#task.descriptors.add(
       this.#vfs.anonymousFiles.open(config, 'char', O_RDWR, 'anon_inode:[fscontext]', now),

@@ -39,7 +39,7 @@ import { PathWalk, requirePath, resolve } from '../vfs/path-walk.ts'
 import { searchableAt } from '../vfs/places.ts'
 import { setStatusFlags } from '../vfs/status-flags.ts'
 import type { TaskPlaces, Vfs } from '../vfs/vfs.ts'
-import { Attempt, type WaitQueue, WouldBlock } from '../vfs/waiting.ts'
+import { Attempt, after, type Caller, type WaitQueue, WouldBlock } from '../vfs/waiting.ts'
 import { endIfGone, notify } from '../vfs/watches.ts'
 import { DescriptorTable } from './descriptors.ts'
 
@@ -62,11 +62,11 @@ export interface TaskOptions {
   readonly fileSize?: number | undefined
 }
 
-export class Task implements Syscalls, Context, TaskPlaces {
+export class Task implements Syscalls, Context, TaskPlaces, Caller {
   readonly clock: Clock
   readonly devices: DeviceTable
   readonly credentials: Credentials
-  attempt = new Attempt()
+  attempt: Attempt
   readonly descriptors: DescriptorTable
   umask: number
   readonly fileSizeLimit: number | undefined
@@ -93,7 +93,13 @@ export class Task implements Syscalls, Context, TaskPlaces {
     this.fileSizeLimit = options.fileSize
     this.#confined = options.confined ?? false
     this.descriptors = new DescriptorTable(options.openFiles)
+    this.attempt = this.#attempted(new Attempt())
     this.#vfs.tasks.add(this)
+  }
+
+  /** 0 for the host's own hand. */
+  get pid(): number {
+    return this.descriptors.pid
   }
 
   get vfs(): Vfs {
@@ -161,10 +167,19 @@ export class Task implements Syscalls, Context, TaskPlaces {
     this.attempt.end()
   }
 
+  #attempted(attempt: Attempt): Attempt {
+    attempt.caller = this
+    return attempt
+  }
+
+  openFile(fd: number): FileDescription | undefined {
+    return this.descriptors.has(fd) ? this.descriptors.get(fd) : undefined
+  }
+
   /** Makes a call as part of an attempt of its own, so that several calls of one task can wait at a time. */
   trying<T>(attempt: Attempt, call: () => T): T {
     const own = this.attempt
-    this.attempt = attempt
+    this.attempt = this.#attempted(attempt)
     try {
       return call()
     } finally {
@@ -217,11 +232,25 @@ export class Task implements Syscalls, Context, TaskPlaces {
     const wanted = openFlags(flags, path)
     requirePath(path)
     this.descriptors.requireRoom()
-    return this.descriptors.add(openAt(this, this.#start(dirfd, path), path, wanted, mode))
+    const open = () => openAt(this, this.#start(dirfd, path), path, wanted, mode)
+    return this.attempt.carry(['open', dirfd, path], () => after(open, (file) => this.descriptors.add(file)))
   }
 
   close(fd: number): void {
+    this.#flush(fd)
     this.descriptors.close(fd)
+  }
+
+  /** What close(2) waits for. Errors: the handle's, the descriptor being closed all the same. */
+  #flush(fd: number): void {
+    const { handle } = this.descriptors.get(fd)
+    if (!handle) return
+    try {
+      this.attempt.carry(['flush', fd], () => handle.flush(this.attempt))
+    } catch (failure) {
+      if (failure instanceof ErrnoError) this.descriptors.close(fd)
+      throw failure
+    }
   }
 
   readv(fd: number, memory: Uint8Array, ranges: readonly number[]): number {
@@ -233,11 +262,11 @@ export class Task implements Syscalls, Context, TaskPlaces {
   }
 
   writev(fd: number, memory: Uint8Array, ranges: readonly number[]): number {
-    return write(this, this.descriptors.get(fd), memory, ranges)
+    return this.attempt.carry(['write', fd], () => write(this, this.descriptors.get(fd), memory, ranges))
   }
 
   pwritev(fd: number, memory: Uint8Array, ranges: readonly number[], offset: number): number {
-    return write(this, this.#at(fd, offset), memory, ranges, offset)
+    return this.attempt.carry(['write', fd, offset], () => write(this, this.#at(fd, offset), memory, ranges, offset))
   }
 
   lseek(fd: number, offset: number, whence: number): number {
@@ -245,19 +274,24 @@ export class Task implements Syscalls, Context, TaskPlaces {
   }
 
   fstat(fd: number): Stat {
-    return statOf(this.descriptors.get(fd).inode)
+    return this.#stat(this.descriptors.get(fd))
   }
 
   fstatat(dirfd: number, path: string, flags: number): Stat {
     requireFlags(flags, OF_A_FILE | AT_NO_AUTOMOUNT, path)
-    return statOf(this.#find(dirfd, path, flags).dentry.inode)
+    return this.#stat(this.#find(dirfd, path, flags))
   }
 
   statIfThere(dirfd: number, path: string, flags: number): Stat | undefined {
     requireFlags(flags, OF_A_FILE | AT_NO_AUTOMOUNT, path)
-    if (path === '' && flags & AT_EMPTY_PATH) return statOf(this.#placeOf(dirfd).dentry.inode)
+    if (path === '' && flags & AT_EMPTY_PATH) return this.#stat(this.#placeOf(dirfd))
     const walk = new PathWalk(this, this.#start(dirfd, path), path)
     return walk.tryToEnd((flags & AT_SYMLINK_NOFOLLOW) === 0) ? statOf(walk.dentry.inode) : undefined
+  }
+
+  #stat({ dentry }: Pick<VirtualDentry, 'dentry'>): Stat {
+    if (dentry.refreshes) dentry.inode.refresh!(this.attempt)
+    return statOf(dentry.inode)
   }
 
   getdents(fd: number, cookie: number, bytes: number): readonly DirectoryEntry[] {
@@ -265,35 +299,39 @@ export class Task implements Syscalls, Context, TaskPlaces {
   }
 
   mkdirat(dirfd: number, path: string, mode: number): void {
-    makeDirectory(this, this.#start(dirfd, path), path, mode)
+    this.attempt.carry(['mkdir', dirfd, path], () => makeDirectory(this, this.#start(dirfd, path), path, mode))
   }
 
   /** mknod(2), for the host: no guest's call. */
   mknodat(dirfd: number, path: string, kind: FileKind, mode: number, rdev = 0): void {
-    makeNode(this, this.#start(dirfd, path), path, kind, mode, rdev)
+    this.attempt.carry(['mknod', dirfd, path], () => makeNode(this, this.#start(dirfd, path), path, kind, mode, rdev))
   }
 
   unlinkat(dirfd: number, path: string, flags: number): void {
     requireFlags(flags, AT_REMOVEDIR, path)
     const remove = flags & AT_REMOVEDIR ? removeDirectory : unlink
-    remove(this, this.#start(dirfd, path), path)
+    this.attempt.carry(['unlink', dirfd, path, flags], () => remove(this, this.#start(dirfd, path), path))
   }
 
   renameat2(olddirfd: number, oldpath: string, newdirfd: number, newpath: string, flags: number): void {
     const oldStart = () => this.#start(olddirfd, oldpath)
     const newStart = () => this.#start(newdirfd, newpath)
-    rename(this, oldStart, oldpath, newStart, newpath, flags)
+    this.attempt.carry(['rename', olddirfd, oldpath, newdirfd, newpath], () =>
+      rename(this, oldStart, oldpath, newStart, newpath, flags),
+    )
   }
 
   linkat(olddirfd: number, oldpath: string, newdirfd: number, newpath: string, flags: number): void {
     requireFlags(flags, AT_SYMLINK_FOLLOW | AT_EMPTY_PATH, oldpath)
     const nofollow = flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW
-    const source = this.#find(olddirfd, oldpath, (flags & AT_EMPTY_PATH) | nofollow)
-    linkTo(this, source, this.#start(newdirfd, newpath), newpath)
+    this.attempt.carry(['link', olddirfd, oldpath, newdirfd, newpath], () => {
+      const source = this.#find(olddirfd, oldpath, (flags & AT_EMPTY_PATH) | nofollow)
+      linkTo(this, source, this.#start(newdirfd, newpath), newpath)
+    })
   }
 
   symlinkat(target: string, dirfd: number, path: string): void {
-    makeSymlink(this, target, () => this.#start(dirfd, path), path)
+    this.attempt.carry(['symlink', dirfd, path], () => makeSymlink(this, target, () => this.#start(dirfd, path), path))
   }
 
   readlinkat(dirfd: number, path: string): string {
@@ -306,44 +344,56 @@ export class Task implements Syscalls, Context, TaskPlaces {
     if (size < 0) throw new ErrnoError('EINVAL')
     const file = this.#file(fd)
     if (!file.writable || file.stream) throw new ErrnoError('EINVAL')
-    notify(file, truncateFile(this, file.inode, size))
+    this.attempt.carry(['ftruncate', fd, size], () =>
+      after(
+        () => truncateFile(this, file.inode, size),
+        (events) => notify(file, events),
+      ),
+    )
   }
 
   /** truncate(2), for the host. */
   truncate(path: string, size: number): void {
     if (size < 0) throw new ErrnoError('EINVAL', path)
-    truncateAt(this, this.#find(AT_FDCWD, path, 0), size)
+    this.attempt.carry(['truncate', path, size], () => truncateAt(this, this.#find(AT_FDCWD, path, 0), size))
   }
 
   fallocate(fd: number, mode: number, offset: number, length: number): void {
-    allocate(this, this.#file(fd), mode, offset, length)
+    this.attempt.carry(['fallocate', fd, mode, offset, length], () =>
+      allocate(this, this.#file(fd), mode, offset, length),
+    )
   }
 
   fsync(fd: number): void {
-    const { inode, stream } = this.#file(fd)
-    if (stream || inode.kind === 'fifo') throw new ErrnoError('EINVAL')
-    inode.filesystem.sync?.(this.attempt)
+    this.#sync(fd, false)
   }
 
   fdatasync(fd: number): void {
-    this.fsync(fd)
+    this.#sync(fd, true)
+  }
+
+  #sync(fd: number, dataOnly: boolean): void {
+    const { inode, stream, handle } = this.#file(fd)
+    if (stream || inode.kind === 'fifo') throw new ErrnoError('EINVAL')
+    if (handle) handle.sync(dataOnly, this.attempt)
+    else inode.filesystem.sync?.(this.attempt)
   }
 
   utimensat(dirfd: number, path: string, atime: bigint, mtime: bigint, flags: number): void {
     // Linux does not even look for the file.
     if (atime === UTIME_OMIT && mtime === UTIME_OMIT) return
     requireFlags(flags, OF_A_FILE, path)
-    changeTimes(this, this.#find(dirfd, path, flags), atime, mtime)
+    this.attempt.carry(['utimens', dirfd, path], () => changeTimes(this, this.#find(dirfd, path, flags), atime, mtime))
   }
 
   fchmodat(dirfd: number, path: string, mode: number, flags: number): void {
     requireFlags(flags, OF_A_FILE, path)
-    changeMode(this, this.#find(dirfd, path, flags), mode & 0o7777)
+    this.attempt.carry(['chmod', dirfd, path], () => changeMode(this, this.#find(dirfd, path, flags), mode & 0o7777))
   }
 
   fchownat(dirfd: number, path: string, uid: number, gid: number, flags: number): void {
     requireFlags(flags, OF_A_FILE, path)
-    changeOwner(this, this.#find(dirfd, path, flags), uid, gid)
+    this.attempt.carry(['chown', dirfd, path], () => changeOwner(this, this.#find(dirfd, path, flags), uid, gid))
   }
 
   faccessat(dirfd: number, path: string, mode: number, flags: number): void {

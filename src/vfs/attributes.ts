@@ -10,6 +10,7 @@ import { truncateFile } from './io.ts'
 import type { Mount, VirtualDentry } from './mount.ts'
 import { chmodMode, isOwner, mayAccess, modeAfterChown, requireAccess, requireChown } from './permissions.ts'
 import { touchAccessTime } from './times.ts'
+import { after } from './waiting.ts'
 import { eventsOf, notify } from './watches.ts'
 
 /** Preferred size of reads and writes. */
@@ -89,10 +90,14 @@ function clampTime(time: bigint): bigint {
 
 function change(context: Context, place: VirtualDentry, changes: AttributeChanges): void {
   const { inode } = place.dentry
-  inode.setAttributes(changes, context.attempt)
-  if (changes.mode !== undefined && inode.hasXattrs) followMode(inode, changes.mode)
-  inode.touch(CTIME, context.clock.coarse())
-  notify(place, eventsOf(changes))
+  after(
+    () => inode.setAttributes(changes, context.attempt),
+    () => {
+      if (changes.mode !== undefined && inode.hasXattrs) followMode(inode, changes.mode)
+      inode.touch(CTIME, context.clock.coarse())
+      notify(place, eventsOf(changes))
+    },
+  )
 }
 
 /** truncate(2) of a file found by path. Errors: EISDIR, EINVAL, EACCES, EROFS. */
@@ -102,7 +107,10 @@ export function truncateAt(context: Context, place: VirtualDentry, size: number)
   if (inode.kind !== 'file') throw new ErrnoError('EINVAL')
   requireAccess(context.credentials, inode, W_OK)
   requireWritable(place.mount)
-  notify(place, truncateFile(context, inode, size))
+  after(
+    () => truncateFile(context, inode, size),
+    (events) => notify(place, events),
+  )
 }
 
 /**
@@ -116,6 +124,7 @@ export function checkAccess(context: Context, place: VirtualDentry, mode: number
   if (mode & W_OK && place.mount.superblock.filesystem.readonly && !special) throw new ErrnoError('EROFS')
   const who = effective ? context.credentials : asRealUser(context.credentials)
   if (!mayAccess(who, inode, mode)) throw new ErrnoError('EACCES')
+  inode.access?.(mode, context.attempt)
   if (mode & X_OK && inode.kind === 'file' && place.mount.flags.noexec) throw new ErrnoError('EACCES')
   if (mode & W_OK && place.mount.readonly && !special) throw new ErrnoError('EROFS')
 }

@@ -2,6 +2,7 @@
 
 import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH } from '../abi/linux.ts'
 import type { Clock } from '../abi/platform.ts'
+import type { FileDescription } from './description.ts'
 import type { SpecialInode, Stream } from './inode.ts'
 import type { MountNamespace, VirtualDentry } from './mount.ts'
 import type { Attempt } from './waiting.ts'
@@ -61,6 +62,8 @@ export interface Context {
    */
   readonly confined: boolean
   readonly attempt: Attempt
+  /** The open file behind a descriptor of the caller, if there is one. */
+  openFile?(fd: number): FileDescription | undefined
   /** Taken from the mode of new files, unless their directory has a default ACL (umask(2)); 0 if left out. */
   readonly umask?: number
   /** RLIMIT_FSIZE: no regular file is made longer than so many bytes; none if left out. */

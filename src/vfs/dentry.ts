@@ -20,6 +20,8 @@ export class Dentry {
   readonly kind: Inode['kind']
   /** Its names change by themselves: those that were entered are looked at again when they are walked over. */
   readonly changes: boolean
+  /** Its attributes change by themselves. */
+  readonly refreshes: boolean
   children: NameMap<Dentry> | undefined
   /** How many mounts have this dentry as their point. */
   mounts = 0
@@ -35,6 +37,7 @@ export class Dentry {
     this.inode = inode
     this.kind = inode.kind
     this.changes = inode.kind === 'directory' && inode.isCurrent !== undefined
+    this.refreshes = inode.refresh !== undefined
     this.children = undefined
   }
 

@@ -8,7 +8,7 @@
 import { O_ACCMODE, O_CREAT, O_EXCL, O_NOCTTY, O_PATH, O_RDWR, O_TRUNC, O_WRONLY } from '../abi/linux.ts'
 import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_OPEN } from '../abi/linux-waiting.ts'
 import type { Dentry } from './dentry.ts'
-import type { FileContent, Inode, Stream } from './inode.ts'
+import type { FileContent, Inode, OpenDirectory, OpenFile, Stream } from './inode.ts'
 import type { Mount, VirtualDentry } from './mount.ts'
 import { endIfGone, notifyFile } from './watches.ts'
 
@@ -33,13 +33,15 @@ export class FileDescription {
   readonly stream: Stream | undefined
   /** What reads and writes go to instead of the inode, for a regular file whose content is made for each open file. */
   readonly content: FileContent | undefined
+  /** What is asked instead of the inode, where that knows its descriptions. */
+  readonly handle: OpenFile | OpenDirectory | undefined
   offset = 0
   refs = 1
   #attached: Set<Attachment> | undefined
   /** Watchers were told that it was opened, and will be told that it is closed. */
   #announced = false
 
-  constructor(place: VirtualDentry, flags: number, stream?: Stream) {
+  constructor(place: VirtualDentry, flags: number, stream?: Stream, handle?: OpenFile | OpenDirectory) {
     const access = flags & O_ACCMODE
     this.mount = place.mount
     this.dentry = place.dentry
@@ -50,6 +52,8 @@ export class FileDescription {
     this.flags = flags & ~CREATION_FLAGS
     this.stream = stream
     this.content = this.isPath || this.inode.kind !== 'file' ? undefined : this.inode.content?.()
+    this.handle = handle
+    handle?.opened()
     this.mount.hold()
     this.dentry.users++
     if (this.#countsAsWriter) this.mount.writers++
@@ -91,6 +95,7 @@ export class FileDescription {
     this.#attached = undefined
     if (attached) for (const each of attached) each.detached(this)
     this.stream?.release?.()
+    this.handle?.release()
     if (this.#countsAsWriter) this.mount.writers--
     this.mount.drop()
     this.inode.closed?.()

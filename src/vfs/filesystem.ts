@@ -6,6 +6,7 @@
 
 import { ErrnoError } from '../abi/errno.ts'
 import type { Clock } from '../abi/platform.ts'
+import type { FileDescription } from './description.ts'
 import type { Filesystem } from './inode.ts'
 
 /** What a mount asks of a type. */
@@ -22,6 +23,8 @@ export interface MountRequest {
   readonly dev: number
   /** What the kernel itself hands over and no text can say: layers, trees. The type says what it takes. */
   readonly internal?: unknown
+  /** The open file behind a descriptor of who mounts: for options such as `fd=3`. */
+  readonly openFile?: ((fd: number) => FileDescription | undefined) | undefined
 }
 
 export interface FilesystemType {

@@ -56,6 +56,13 @@ export interface InodeAttributes {
   /** False, or left out, while there are certainly none: what permission checks and writes ask before they look for one. */
   readonly hasXattrs?: boolean
 
+  /**
+   * Where attributes change by themselves (FUSE), and times and set-id bits follow what is done without being told to: makes those
+   * that can be read here the current ones. Errors: EACCES for who may not look; EIO, ENOTCONN.
+   */
+  refresh?(attempt: Attempt): void
+  /** access(2) where the server decides. Errors: EACCES; those of the server. */
+  access?(mask: number, attempt: Attempt): void
   /** Never called on a filesystem that is `readonly`. */
   setAttributes(changes: AttributeChanges, attempt: Attempt): void
   /** Sets the timestamps named by the bits. May be ignored on a readonly filesystem. */
@@ -83,6 +90,8 @@ export interface NewInode {
   readonly target?: string
   /** For 'char' and 'block'. */
   readonly rdev?: number
+  /** Flags of open(2), for a file that is made to be opened: `open` of the new inode follows. */
+  readonly opening?: number
   /** For 'socket'. */
   readonly endpoint?: Endpoint
   /** An overlay's whiteout, which nobody changes: all of a filesystem may be one inode with many names. */
@@ -107,13 +116,15 @@ export interface DirectoryInode extends InodeAttributes {
   isEmpty(attempt: Attempt): boolean
 
   /** Whether a name that was looked up still is that inode's: for directories that change by themselves (proc). */
-  isCurrent?(name: string, inode: Inode): boolean
+  isCurrent?(name: string, inode: Inode, attempt: Attempt): boolean
   /** What has no name in it can't get one: who asks for a new name hears ENOENT, before all else (proc). */
   readonly fixed?: boolean
   /** The one kind that `create` makes; any if left out. */
   readonly makes?: FileKind
   /** Where SEEK_END is: lseek(2). Left out, a directory has none. */
   readonly end?: number
+  /** What an open description lists by. */
+  open?(flags: number, attempt: Attempt): OpenDirectory
 
   /** Makes an inode under a name that is free. ENOSPC. The type updates nlink of this directory; the core its times. */
   create?(name: string, what: NewInode, attempt: Attempt): Inode
@@ -156,6 +167,28 @@ export interface FileContent {
   seeked(offset: number): void
 }
 
+/**
+ * What an open description has of its own where whoever serves the inode knows each of them: FUSE's file handle. What it can do is
+ * asked of it instead of the inode. It ends with `release` once it was `opened`, else with the attempt that made it.
+ */
+export interface Handle {
+  opened(): void
+  release(): void
+  /** close(2) of one of its descriptors, whose error it tells. */
+  flush(attempt: Attempt): void
+  /** fsync(2), fdatasync(2). */
+  sync(dataOnly: boolean, attempt: Attempt): void
+}
+
+export interface OpenFile extends Handle {
+  read: FileInode['read']
+  write: NonNullable<FileInode['write']>
+}
+
+export interface OpenDirectory extends Handle {
+  entries: DirectoryInode['entries']
+}
+
 export interface FileInode extends InodeAttributes {
   readonly kind: 'file'
   /** 512-byte blocks that are read from a source which was adopted, and not among `blocks`. */
@@ -174,6 +207,8 @@ export interface FileInode extends InodeAttributes {
   /** The first offset from `offset` on that holds data (or is a hole), or undefined for none before the end. */
   nextData?(offset: number, attempt: Attempt): number | undefined
   nextHole?(offset: number, attempt: Attempt): number | undefined
+  /** Before the file is cut by O_TRUNC. */
+  open?(flags: number, attempt: Attempt): OpenFile
   /** What a description reads and writes instead of the inode, where each has a content of its own (generated-file.ts). */
   content?(): FileContent
   /** Becomes the content of an immutable source without copying it. Only for a file that is empty. */
@@ -246,13 +281,15 @@ export interface Filesystem {
   readonly readonly: boolean
   /** Its files take no locks: flock(2) and fcntl(2) answer ENOLCK. */
   readonly lockless?: boolean
+  /** Whoever serves it decides who may do what: permission bits forbid nothing here (FUSE without default_permissions). */
+  readonly decides?: boolean
   /** Longest name in bytes of UTF-8; 255 if left out. */
   readonly nameMax?: number
   /** Most hard links to one file; 2^31-1 if left out. */
   readonly linkMax?: number
   /** The options as /proc/mounts shows them behind ro/rw, such as `size=1024k,mode=755`. */
   readonly options?: string
-  usage(): FilesystemUsage
+  usage(attempt?: Attempt): FilesystemUsage
   /** Makes everything durable; throws WouldBlock until it is. Nothing to do if left out. */
   sync?(attempt: Attempt): void
   /** The last mount and the last open file are gone. */

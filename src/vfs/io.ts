@@ -20,9 +20,20 @@ import type { DirectoryEntry } from '../abi/syscalls.ts'
 import { utf8Length } from '../abi/utf8.ts'
 import type { Context } from './context.ts'
 import type { FileDescription } from './description.ts'
-import { CTIME, type FileContent, type FileInode, type Inode, type ListedEntry, MTIME } from './inode.ts'
+
+import {
+  CTIME,
+  type FileInode,
+  type Inode,
+  type ListedEntry,
+  MTIME,
+  type OpenDirectory,
+  type OpenFile,
+} from './inode.ts'
+
 import { withoutSetId } from './permissions.ts'
 import { touchAccessTime } from './times.ts'
+import { after } from './waiting.ts'
 import { notify, notifyFile } from './watches.ts'
 
 /**
@@ -49,7 +60,7 @@ export function read(
     throw new ErrnoError('EISDIR')
   }
   if (inode.kind !== 'file') throw new ErrnoError('EINVAL')
-  const content = file.content ?? inode
+  const content = contentOf(file, inode)
   const from = offset ?? file.offset
   let done = 0
   let asked = 0
@@ -65,6 +76,12 @@ export function read(
   if (done > 0) notifyFile(file, IN_ACCESS)
   return done
 }
+
+type Content = Pick<FileInode, 'read' | 'write'>
+
+/** What the description of a regular file reads and writes. */
+const contentOf = (file: FileDescription, inode: FileInode): Content =>
+  file.content ?? (file.handle as OpenFile | undefined) ?? inode
 
 function areEmpty(ranges: readonly number[]): boolean {
   for (let i = 1; i < ranges.length; i += 2) if (ranges[i]! > 0) return false
@@ -108,7 +125,7 @@ export function write(
   }
   if (!file.writable) throw new ErrnoError('EBADF')
   if (inode.kind !== 'file') throw new ErrnoError('EINVAL')
-  const content = file.content ?? inode
+  const content = contentOf(file, inode)
   if (!content.write) throw new ErrnoError('EINVAL')
   let bytes = memory
   let at = 0
@@ -127,11 +144,16 @@ export function write(
     at = 0
   }
   // O_APPEND wins over an offset: pwrite(2), BUGS.
+  if (file.flags & O_APPEND) inode.refresh?.(context.attempt)
   const from = file.flags & O_APPEND ? inode.size : (offset ?? file.offset)
-  const done = writeBytes(context, content, bytes, at, length, from)
-  if (done > 0) notifyWritten(file, written(context, inode))
-  if (offset === undefined) file.offset = from + done
-  return done
+  return after(
+    () => writeBytes(context, content, bytes, at, length, from),
+    (done) => {
+      if (done > 0) notifyWritten(file, written(context, inode))
+      if (offset === undefined) file.offset = from + done
+      return done
+    },
+  )
 }
 
 /**
@@ -152,7 +174,7 @@ function gathered(memory: Uint8Array, ranges: readonly number[], room: number): 
 /** Errors: EFBIG at the limit of file sizes; the content's. */
 function writeBytes(
   context: Context,
-  content: FileInode | FileContent,
+  content: Content,
   memory: Uint8Array,
   at: number,
   length: number,
@@ -204,6 +226,7 @@ function writeStream(context: Context, file: FileDescription, memory: Uint8Array
  * Gives the events that it is.
  */
 function written(context: Context, inode: Inode): number {
+  if (inode.refresh) return IN_MODIFY
   const { mode } = inode
   inode.touch(MTIME | CTIME, context.clock.coarse())
   if (inode.mode & (S_ISUID | S_ISGID)) dropSetId(context, inode)
@@ -230,8 +253,11 @@ export function truncateFile(context: Context, inode: Inode, size: number): numb
   if (inode.kind !== 'file' || !inode.truncate) throw new ErrnoError('EINVAL')
   if (size < 0) throw new ErrnoError('EINVAL')
   requireFileSize(context, inode, size)
-  inode.truncate(size, context.attempt)
-  return written(context, inode)
+  const { truncate } = inode
+  return after(
+    () => truncate.call(inode, size, context.attempt),
+    () => written(context, inode),
+  )
 }
 
 /** The modes that Linux knows, each with FALLOC_FL_KEEP_SIZE where it may; of others it says so before it looks at the file. */
@@ -248,8 +274,11 @@ export function allocate(context: Context, file: FileDescription, mode: number, 
   const more = mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)
   if (more || !inode.allocate) throw new ErrnoError('EOPNOTSUPP')
   if ((mode & FALLOC_FL_PUNCH_HOLE) === 0) requireFileSize(context, inode, offset + length)
-  inode.allocate(mode, offset, length, context.attempt)
-  notifyWritten(file, written(context, inode))
+  const { allocate } = inode
+  after(
+    () => allocate.call(inode, mode, offset, length, context.attempt),
+    () => notifyWritten(file, written(context, inode)),
+  )
 }
 
 /** lseek(2). Errors: ESPIPE for a stream, EINVAL for a result below 0, ENXIO for no data or hole, EOVERFLOW past 2^53-1. */
@@ -258,6 +287,7 @@ export function seek(context: Context, file: FileDescription, offset: number, wh
   if (file.isPath) throw new ErrnoError('EBADF')
   if (whence < SEEK_SET || whence > SEEK_HOLE) throw new ErrnoError('EINVAL')
   if (file.stream) throw new ErrnoError('ESPIPE')
+  if (whence === SEEK_END || whence === SEEK_DATA || whence === SEEK_HOLE) inode.refresh?.(context.attempt)
   let target: number
   if (whence === SEEK_SET) target = offset
   else if (whence === SEEK_CUR) target = file.offset + offset
@@ -313,7 +343,8 @@ export function listDirectory(
     const parent = dentry.parent?.inode ?? inode
     take({ name: '..', ino: parent.ino, kind: 'directory', cookie: 2 })
   }
-  if (room > 0) listEntries(inode.entries(Math.max(cookie, 2), context.attempt), () => room > 0, take)
+  const listed = (file.handle as OpenDirectory | undefined) ?? inode
+  if (room > 0) listEntries(listed.entries(Math.max(cookie, 2), context.attempt), () => room > 0, take)
   if (room > 0 && mount.synthetic) listEntries(mount.synthetic.entries(dentry, cookie), () => room > 0, take)
   touchAccessTime(context, mount, inode)
   notifyFile(file, IN_ACCESS)

@@ -68,7 +68,8 @@ export function mountAt(vfs: Vfs, context: Context, start: VirtualDentry, target
   else {
     if (type === '') throw new ErrnoError('EINVAL', target, 'no filesystem type')
     const { uid, gid } = context.credentials
-    const superblock = vfs.newFilesystem({ type, source: source || 'none', data, uid, gid, byKernel: false })
+    const openFile = (fd: number) => context.openFile?.(fd)
+    const superblock = vfs.newFilesystem({ type, source: source || 'none', data, uid, gid, openFile, byKernel: false })
     const mount = vfs.newMount(superblock, { source: source || 'none', flags: mountFlagsOf(flags) })
     connectMountAt(vfs, context, mount, place)
   }

@@ -9,10 +9,11 @@ import { type Context, namespaceOf } from './context.ts'
 import { Dentry } from './dentry.ts'
 import { CTIME, type DirectoryInode, type Endpoint, type Inode, MTIME, type NewInode } from './inode.ts'
 import type { VirtualDentry } from './mount.ts'
-import { commitDelete, requireNotMounted } from './mount-points.ts'
+import { commitDelete, NameChange, requireNotMounted } from './mount-points.ts'
 import { createFile, requireCreate } from './open.ts'
 import { PathWalk, requirePath } from './path-walk.ts'
 import { isOwner, mayAccess, requireAccess, requireDelete } from './permissions.ts'
+import { after, InFlight } from './waiting.ts'
 import { notifyLinked, notifyMoved, notifyRemoved } from './watches.ts'
 
 const LINK_MAX = 0x7fffffff
@@ -80,12 +81,16 @@ export function linkTo(context: Context, source: VirtualDentry, start: VirtualDe
   if (inode.nlink >= (walk.mount.superblock.filesystem.linkMax ?? LINK_MAX)) throw new ErrnoError('EMLINK', path)
   const dir = walk.dentry.inode as DirectoryInode
   if (!dir.link) throw new ErrnoError('EPERM', path)
-  dir.link(walk.name, inode, context.attempt)
-  const now = context.clock.coarse()
-  inode.touch(CTIME, now)
-  dir.touch(MTIME | CTIME, now)
-  walk.dentry.add(walk.name, inode)
-  notifyLinked(walk, walk.name, inode)
+  after(
+    () => dir.link!(walk.name, inode, context.attempt),
+    () => {
+      const now = context.clock.coarse()
+      inode.touch(CTIME, now)
+      dir.touch(MTIME | CTIME, now)
+      walk.dentry.add(walk.name, inode)
+      notifyLinked(walk, walk.name, inode)
+    },
+  )
 }
 
 /** fs.protected_hardlinks: a stranger may link only a regular file that it may read and write and that is not set-id. */
@@ -149,13 +154,33 @@ function remove(walk: PathWalk, victim: Dentry): void {
   const { context } = walk
   const dir = walk.dentry.inode as DirectoryInode
   const { synthetic } = walk.mount
-  if (synthetic?.has(victim)) synthetic.remove(victim)
-  else dir.unlink!(walk.name, victim.inode, context.attempt)
-  const now = context.clock.coarse()
-  victim.inode.touch(CTIME, now)
-  dir.touch(MTIME | CTIME, now)
-  commitDelete(walk.mount.superblock, victim)
-  notifyRemoved(walk, victim)
+  const act = () => {
+    if (synthetic?.has(victim)) synthetic.remove(victim)
+    else dir.unlink!(walk.name, victim.inode, context.attempt)
+  }
+  after(
+    () => pinning(walk, [victim], act),
+    () => {
+      const now = context.clock.coarse()
+      victim.inode.touch(CTIME, now)
+      dir.touch(MTIME | CTIME, now)
+      commitDelete(walk.mount.superblock, victim)
+      notifyRemoved(walk, victim)
+    },
+  )
+}
+
+/** Makes a change of names; while it is in flight, nothing is mounted on them. */
+function pinning<T>({ context, mount }: PathWalk, entries: readonly Dentry[], change: () => T): T {
+  try {
+    return change()
+  } catch (thrown) {
+    if (thrown instanceof InFlight) {
+      const pinned = new NameChange(namespaceOf(context), mount.superblock, ...entries)
+      context.attempt.onEnd(() => pinned.abort())
+    }
+    throw thrown
+  }
 }
 
 /** Errors: EBUSY if the entry is a mount point in the caller's namespace; in another one its mounts are detached later. */
@@ -237,19 +262,27 @@ function move(from: PathWalk, moved: Dentry, to: PathWalk, target: Dentry | unde
   if (!oldDir.rename) throw new ErrnoError('EPERM', from.path)
   const act = exchange ? oldDir.exchange : oldDir.rename
   if (!act) throw new ErrnoError('EINVAL', from.path)
-  act.call(oldDir, from.name, moved.inode, newDir, to.name, target?.inode as Inode, context.attempt)
-  const now = context.clock.coarse()
-  oldDir.touch(MTIME | CTIME, now)
-  if (newDir !== oldDir) newDir.touch(MTIME | CTIME, now)
-  moved.inode.touch(CTIME, now)
-  target?.inode.touch(CTIME, now)
-  if (exchange) {
-    Dentry.exchange(moved, target!)
-    notifyMoved(from, from.name, moved)
-    notifyMoved(to, to.name, target!)
-  } else {
-    if (target) commitDelete(to.mount.superblock, target)
-    moved.move(to.dentry, to.name)
-    notifyMoved(from, from.name, moved, target)
-  }
+  const replaced = target?.inode as Inode
+  after(
+    () =>
+      pinning(from, target ? [moved, target] : [moved], () =>
+        act.call(oldDir, from.name, moved.inode, newDir, to.name, replaced, context.attempt),
+      ),
+    () => {
+      const now = context.clock.coarse()
+      oldDir.touch(MTIME | CTIME, now)
+      if (newDir !== oldDir) newDir.touch(MTIME | CTIME, now)
+      moved.inode.touch(CTIME, now)
+      target?.inode.touch(CTIME, now)
+      if (exchange) {
+        Dentry.exchange(moved, target!)
+        notifyMoved(from, from.name, moved)
+        notifyMoved(to, to.name, target!)
+      } else {
+        if (target) commitDelete(to.mount.superblock, target)
+        moved.move(to.dentry, to.name)
+        notifyMoved(from, from.name, moved, target)
+      }
+    },
+  )
 }

@@ -34,6 +34,7 @@ import { truncateFile } from './io.ts'
 import { VirtualDentry } from './mount.ts'
 import { PathWalk } from './path-walk.ts'
 import { isOwner, keepsSetgid, mayAccess, requireAccess } from './permissions.ts'
+import { after } from './waiting.ts'
 import { notify, notifyCreated } from './watches.ts'
 
 const KNOWN_FLAGS =
@@ -69,9 +70,13 @@ export function openAt(
 ): FileDescription {
   const { attempt } = context
   const wanted = openFlags(flags, path)
-  const file = (attempt.used ? resumeFifo(attempt) : undefined) ?? openByPath(context, start, path, wanted, mode)
-  file.announce()
-  return file
+  return after(
+    () => (attempt.used ? resumeFifo(attempt) : undefined) ?? openByPath(context, start, path, wanted, mode),
+    (file) => {
+      file.announce()
+      return file
+    },
+  )
 }
 
 /**
@@ -117,8 +122,10 @@ function openOrCreate(walk: PathWalk, flags: number, mode: number): FileDescript
         requireCreate(walk)
         throw new ErrnoError('EACCES', walk.path)
       }
-      const made = createFile(walk, 'file', mode)
-      return new FileDescription(new VirtualDentry(walk.mount, made), flags)
+      return after(
+        () => createFile(walk, 'file', mode, { opening: flags }),
+        (made) => opened(context, new VirtualDentry(walk.mount, made), flags),
+      )
     }
     if (flags & O_EXCL) throw new ErrnoError('EEXIST', walk.path)
     const dir = walk.dentry.inode
@@ -152,12 +159,24 @@ export function createFile(walk: PathWalk, kind: NewInode['kind'], mode: number,
   const now = context.clock.coarse()
   const inherited = inherit(dir, kind, withinGroup(context, dir, kind, mode), context.umask ?? 0)
   const what = { ...newInode(context, dir, kind, inherited.mode, now), ...more }
-  const inode = dir.create!(walk.name, what, context.attempt)
-  bequeath(inode, inherited)
-  dir.touch(MTIME | CTIME, now)
-  const made = dentry.add(walk.name, inode)
-  notifyCreated(walk, walk.name, inode)
-  return made
+  return after(
+    () => dir.create!(walk.name, what, context.attempt),
+    (inode) => {
+      bequeath(inode, inherited)
+      dir.touch(MTIME | CTIME, now)
+      const made = dentry.add(walk.name, inode)
+      notifyCreated(walk, walk.name, inode)
+      return made
+    },
+  )
+}
+
+/** A description of a file or directory that may be opened. */
+function opened(context: Context, place: VirtualDentry, flags: number): FileDescription {
+  const { inode } = place.dentry
+  const openable = inode.kind === 'file' || inode.kind === 'directory'
+  const handle = openable ? inode.open?.(flags, context.attempt) : undefined
+  return new FileDescription(place, flags, undefined, handle)
 }
 
 const makes = ({ create, makes }: DirectoryInode, kind: NewInode['kind']): boolean =>
@@ -216,6 +235,7 @@ function openUnnamed(
 export function openExisting(context: Context, place: VirtualDentry, flags: number, path: string): FileDescription {
   const { inode } = place.dentry
   const { mount } = place
+  if (place.dentry.refreshes) inode.refresh!(context.attempt)
   const access = flags & O_ACCMODE
   const asksWrite = access !== O_RDONLY
   const writes = asksWrite && access !== O_ACCMODE
@@ -237,17 +257,22 @@ export function openExisting(context: Context, place: VirtualDentry, flags: numb
     return new FileDescription(place, flags, context.devices.open(inode, context, { place, flags }))
   }
   if (inode.kind === 'fifo') return openFifo(context, place, flags, path)
-  if (inode.kind !== 'file') return new FileDescription(place, flags)
+  if (inode.kind !== 'file') return opened(context, place, flags)
   if (!truncates) {
     if (writes) inode.openForWriting?.(context.attempt)
-    return new FileDescription(place, flags)
+    return opened(context, place, flags)
   }
-  const events = truncateFile(context, inode, 0)
-  const file = new FileDescription(place, flags)
-  // Linux tells that it is open before it truncates.
-  file.announce()
-  notify(place, events)
-  return file
+  const handle = inode.open?.(flags, context.attempt)
+  return after(
+    () => truncateFile(context, inode, 0),
+    (events) => {
+      const file = new FileDescription(place, flags, undefined, handle)
+      // Linux tells that it is open before it truncates.
+      file.announce()
+      notify(place, events)
+      return file
+    },
+  )
 }
 
 function accessOf(flags: number): number {

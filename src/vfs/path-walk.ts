@@ -103,12 +103,13 @@ export class PathWalk {
       if (this.last === 'root') break
       if (this.last !== 'name') {
         this.#step(this.name)
-        return true
+        break
       }
       const child = this.lookup()
       if (child === undefined) return false
       if (!this.enter(child, follow)) break
     }
+    if (this.dentry.refreshes) this.dentry.inode.refresh!(this.context.attempt)
     if (this.slash && this.dentry.kind !== 'directory') throw new ErrnoError('ENOTDIR', this.path)
     return true
   }
@@ -158,7 +159,8 @@ export class PathWalk {
   /** Linux's d_revalidate: a name that stands for something else by now is dropped, and looked up anew. */
   #revalidate(name: string): void {
     const cached = this.dentry.children?.get(name)
-    if (cached === undefined || (this.dentry.inode as DirectoryInode).isCurrent!(name, cached.inode)) return
+    const { inode } = this.dentry
+    if (cached === undefined || (inode as DirectoryInode).isCurrent!(name, cached.inode, this.context.attempt)) return
     invalidate(this.mount.superblock, cached)
   }
 
@@ -245,6 +247,7 @@ export class PathWalk {
 
   #requireSearch(): void {
     const { dentry, context } = this
+    if (dentry.refreshes) dentry.inode.refresh!(context.attempt)
     if (dentry.kind !== 'directory') throw new ErrnoError('ENOTDIR', this.path)
     const { credentials } = context
     if ((credentials.capabilities & SEARCHES_ALL) !== 0 || mayAccess(credentials, dentry.inode, X_OK)) return

@@ -37,7 +37,7 @@ export function mayAccess(who: Credentials, inode: Inode, wanted: number): boole
   if (who.capabilities & CAP_DAC_READ_SEARCH) {
     return inode.kind === 'directory' ? (wanted & W_OK) === 0 : wanted === R_OK
   }
-  return false
+  return inode.filesystem.decides === true && (inode.kind === 'directory' || (wanted & X_OK) === 0)
 }
 
 /** acl(5), "access check algorithm", for who does not own the file: a named user, else any group that grants it, else other. */

@@ -40,7 +40,11 @@ export function makeDirectories(context: Context, start: VirtualDentry, path: st
   for (; made < parts.length; made++) {
     const part = parts[made]!
     try {
-      if (!isDirectory(context, start, part)) makeDirectory(context, start, part, mode)
+      // Of its own each, since one that is made by whom others wait for is made while this is called again.
+      const make = () => {
+        if (!isDirectory(context, start, part)) makeDirectory(context, start, part, mode)
+      }
+      context.attempt.carry(['mkdir', start.dentry, part], make)
     } catch (error) {
       if (error instanceof ErrnoError) error.path ??= part
       throw error
@@ -55,7 +59,7 @@ export function makeDirectories(context: Context, start: VirtualDentry, path: st
 export function makeMountPoint(context: Context, start: VirtualDentry, path: string, mode = 0o777): void {
   makeParents(context, start, path, mode)
   try {
-    makeDirectory(context, start, path, mode)
+    context.attempt.carry(['mkdir', start.dentry, path], () => makeDirectory(context, start, path, mode))
   } catch (error) {
     if (!(error instanceof ErrnoError && error.code === 'EEXIST')) throw error
   }

@@ -11,6 +11,7 @@ import { type AttributeChanges, CTIME, type Inode } from './inode.ts'
 import { truncateFile } from './io.ts'
 import type { VirtualDentry } from './mount.ts'
 import { chmodMode, isOwner, modeAfterChown, requireAccess, requireChown } from './permissions.ts'
+import { after } from './waiting.ts'
 import { eventsOf, notify } from './watches.ts'
 
 /** What is left out stays. */
@@ -43,11 +44,18 @@ export function setAttributes(context: Context, place: VirtualDentry, changes: A
   const { size, ...others } = changes
   if (size !== undefined) requireResizable(context, inode)
   const settled = requireOthers(context, inode, others)
-  const resized = size === undefined ? 0 : truncateFile(context, inode, size)
-  inode.setAttributes(settled, context.attempt)
-  if (settled.mode !== undefined) followMode(inode, settled.mode)
-  if (settled.ctime === undefined) inode.touch(CTIME, context.clock.coarse())
-  notify(place, resized | eventsOf(settled))
+  after(
+    () => (size === undefined ? 0 : truncateFile(context, inode, size)),
+    (resized) =>
+      after(
+        () => inode.setAttributes(settled, context.attempt),
+        () => {
+          if (settled.mode !== undefined) followMode(inode, settled.mode)
+          if (settled.ctime === undefined) inode.touch(CTIME, context.clock.coarse())
+          notify(place, resized | eventsOf(settled))
+        },
+      ),
+  )
 }
 
 function requireResizable(context: Context, inode: Inode): void {

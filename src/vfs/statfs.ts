@@ -4,6 +4,7 @@ import type { Stat } from '../abi/syscalls.ts'
 import { statOf } from './attributes.ts'
 import type { FilesystemUsage } from './inode.ts'
 import type { Mount, VirtualDentry } from './mount.ts'
+import type { Attempt } from './waiting.ts'
 
 /** Bits of `StatFs.flags`: statfs(2), and linux/statfs.h for the first, which says that the others mean something. */
 export const ST_VALID = 0x20
@@ -26,9 +27,9 @@ export interface StatFs extends FilesystemUsage {
 }
 
 /** The filesystem that a place is in, with the flags of the mount that it is seen through. */
-export function statFsOf({ superblock, flags, readonly }: Mount): StatFs {
+export function statFsOf({ superblock, flags, readonly }: Mount, attempt?: Attempt): StatFs {
   const { filesystem, nameMax } = superblock
-  const usage = filesystem.usage()
+  const usage = filesystem.usage(attempt)
   let bits = ST_VALID
   if (readonly) bits |= ST_RDONLY
   if (flags.nosuid) bits |= ST_NOSUID

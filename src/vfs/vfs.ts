@@ -73,6 +73,7 @@ export class Vfs {
         uid: request.uid ?? 0,
         gid: request.gid ?? 0,
         internal: request.internal,
+        openFile: request.openFile,
         clock: this.clock,
         dev,
       })

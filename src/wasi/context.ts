@@ -7,7 +7,7 @@ import { type Counters, timeWeight } from '../abi/counters.ts'
 import { ErrnoError } from '../abi/errno.ts'
 import type { Clock, Entropy } from '../abi/platform.ts'
 import type { Syscalls } from '../abi/syscalls.ts'
-import { InFlight, WouldBlock } from '../vfs/waiting.ts'
+import { WouldBlock } from '../vfs/waiting.ts'
 import { E } from './errno.ts'
 import type { GuestMemory } from './memory.ts'
 import type { Descriptors } from './rights.ts'
@@ -62,7 +62,7 @@ export class Context {
   /** The times at which the guest's poll_oneoff was first tried: a call that runs again keeps its deadline. */
   pollStart: { readonly monotonic: bigint; readonly realtime: bigint } | undefined
   /** What the call that answered WAIT waits for. */
-  blocked: WouldBlock | InFlight | undefined
+  blocked: WouldBlock | undefined
   /** What ends the guest, once thrown: code that catches everything (C++'s `catch (...)`) does not get past it. */
   ending: WASIProcExit | undefined
   readonly counters: Counters
@@ -72,7 +72,7 @@ export class Context {
   #weight = 0
   #entered = 0n
   readonly #timed: boolean
-  /** A try of the call under way threw WouldBlock or InFlight. */
+  /** A try of the call under way threw WouldBlock. */
   #waited = false
   readonly #waits: boolean
   readonly #sleep: ((until: bigint) => void) | undefined
@@ -123,7 +123,7 @@ export class Context {
   /** The answer to a call that threw: a WASI error number, WAIT, or AGAIN; throws on what ends the guest. */
   failed(error: unknown, n: number): number {
     if (error instanceof ErrnoError) return this.done(E[error.code], n)
-    if (error instanceof WouldBlock || error instanceof InFlight) return this.#wait(error, n)
+    if (error instanceof WouldBlock) return this.#wait(error, n)
     if (this.#waited) this.#settle()
     if (error instanceof WASIProcExit) throw this.end(error)
     // The host's stack is used up by a guest that recursed too deep: that is the guest's end, as in wasm code.
@@ -147,14 +147,14 @@ export class Context {
     return this.ending
   }
 
-  #wait(reason: WouldBlock | InFlight, n: number): number {
+  #wait(reason: WouldBlock, n: number): number {
     this.#waited = true
     if (this.#waits) {
       this.blocked = reason
       return WAIT
     }
     // Nobody else can act while this guest sleeps here, so a call with a deadline can only pass it.
-    if (reason instanceof WouldBlock && reason.deadline !== undefined && this.#sleep) {
+    if (reason.deadline !== undefined && this.#sleep) {
       const { deadline } = this.#kill
       const killedFirst = deadline !== undefined && deadline < reason.deadline
       this.#sleep(killedFirst ? deadline : reason.deadline)

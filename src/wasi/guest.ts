@@ -5,7 +5,7 @@
  * rejects only with GuestError, before the guest ran, where the module cannot be a guest.
  */
 import type { Clock } from '../abi/platform.ts'
-import type { InFlight, WouldBlock } from '../vfs/waiting.ts'
+import type { WouldBlock } from '../vfs/waiting.ts'
 import { GuestExit } from './context.ts'
 import { type RequestSource, serveLibrary } from './library.ts'
 import { initialPages, type MemoryType, PAGE_SIZE, shareOf } from './memories.ts'
@@ -48,7 +48,7 @@ export interface GuestOptions extends Omit<Preview1Options, 'waits'> {
   readonly platform: 'inline' | 'jspi'
   readonly clock: Clock
   /** On jspi: resolves when the call that threw this may be made again. */
-  readonly wait?: (blocked: WouldBlock | InFlight) => Promise<void>
+  readonly wait?: (blocked: WouldBlock) => Promise<void>
   /** On jspi: resolves in a new macrotask, so that the host's other work gets its turn. */
   readonly macrotask?: () => Promise<void>
   /** What is asked of a library, which is served until there is no more. Without it only commands run. */

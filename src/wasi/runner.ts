@@ -5,7 +5,6 @@
 import type { Clock, Entropy } from '../abi/platform.ts'
 import { type Waiting, woken } from '../kernel/attempts.ts'
 import type { GuestEnd, GuestProcess, GuestRunner } from '../kernel/process.ts'
-import { InFlight } from '../vfs/waiting.ts'
 import { runGuest } from './guest.ts'
 import { functionNames } from './preview1.ts'
 import { compileProgram, type Program } from './program.ts'
@@ -50,13 +49,7 @@ export function createRunner(options: RunnerOptions): GuestRunner {
         requests,
         strace: trace && ((line) => trace.line(line)),
         straced: trace?.calls,
-        wait: (blocked) =>
-          blocked instanceof InFlight
-            ? blocked.reply.then(
-                () => {},
-                () => {},
-              )
-            : woken(options, blocked, killed),
+        wait: (blocked) => woken(options, blocked, killed),
         ...(onFault && { onFault }),
       })
     },

@@ -12,7 +12,7 @@ import { Fd, Inode, wasi } from '@bjorn3/browser_wasi_shim'
 import { ErrnoError } from '../abi/errno.ts'
 import { AT_EMPTY_PATH, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, SEEK_CUR } from '../abi/linux.ts'
 import type { DirectoryEntry, Stat, Syscalls } from '../abi/syscalls.ts'
-import { InFlight, WouldBlock } from '../vfs/waiting.ts'
+import { WouldBlock } from '../vfs/waiting.ts'
 import { E, SUCCESS } from './errno.ts'
 import { fdflagsOf, offsetOf, openFlagsOf, whences } from './io-functions.ts'
 import { filetypeOfKind, timesOf } from './layout.ts'
@@ -71,7 +71,7 @@ function attempt(syscalls: Syscalls, call: () => number | undefined): number {
     return call() ?? SUCCESS
   } catch (error) {
     if (error instanceof ErrnoError) return E[error.code]
-    if (!(error instanceof WouldBlock || error instanceof InFlight)) throw error
+    if (!(error instanceof WouldBlock)) throw error
     syscalls.settle?.()
     return E.EAGAIN
   }

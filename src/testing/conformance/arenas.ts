@@ -33,6 +33,8 @@ export interface Ground {
   readonly watched?: Filesystem | undefined
   /** But a call may hold space of it: what it copies up has no name yet. */
   readonly mayHoldSpace?: boolean
+  /** Lets those act whom a call waits for. */
+  readonly serve?: () => void
 }
 
 /** Makes the ground. `data` are the options of a tmpfs. */
@@ -146,6 +148,7 @@ export class KernelArena implements Arena {
           if (!(failure instanceof WouldBlock)) throw failure
           const now = this.#picture()
           if (now !== before) throw new Error(`changed before it had to wait:\n${before}\n->\n${now}`)
+          this.#ground.serve?.()
         }
       }
       throw new Error('the call waits for ever')
@@ -164,9 +167,12 @@ export class KernelArena implements Arena {
   }
 
   end(): void {
+    const { serve, namespace } = this.#ground
     this.#release()
+    serve?.()
     this.#requireAccounts()
-    releaseNamespace(this.#ground.namespace)
+    releaseNamespace(namespace)
+    serve?.()
     requireNothing('filesystems', this.#vfs.superblocks.size)
     requireNothing('device numbers', this.#vfs.anonymousDevices.inUse - 1)
   }

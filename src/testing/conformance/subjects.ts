@@ -1,6 +1,8 @@
 /** What the specs run on in this kernel: a tmpfs, a bind of a part of one, overlays, a cold tmpfs, and a type of one's own. */
 
 import { AT_FDCWD } from '../../abi/linux.ts'
+import { Connection } from '../../fs/fuse/connection.ts'
+import { fuseType } from '../../fs/fuse/fuse.ts'
 import type { OverlayLayers } from '../../fs/overlay/overlay.ts'
 import { tmpfsType } from '../../fs/tmpfs/tmpfs.ts'
 import { Task } from '../../kernel/task.ts'
@@ -11,6 +13,7 @@ import { type Mount, VirtualDentry } from '../../vfs/mount.ts'
 import { releaseNamespace, releaseTree } from '../../vfs/mount-tree.ts'
 import { resolve } from '../../vfs/path-walk.ts'
 import type { Vfs } from '../../vfs/vfs.ts'
+import { Passthrough } from '../fuse-passthrough.ts'
 import { scattered } from '../scatter.ts'
 import { veiled } from '../trees.ts'
 import { type Ground, ground, KernelArena, type Lay } from './arenas.ts'
@@ -174,6 +177,27 @@ export const coldfs: Subject = {
     }, data),
 }
 
+/** A tmpfs behind a FUSE server that passes all on to it; the kernel keeps what it is told for `valid` seconds. */
+export const fuseOverTmpfs = (valid: bigint): Subject => ({
+  name: valid === 0n ? 'FUSE over a tmpfs' : 'FUSE over a tmpfs, cached',
+  abilities: new Set(ALL.filter((ability) => ability !== 'tmpfs')),
+  arena: (data = '') =>
+    new KernelArena((vfs, all) => {
+      vfs.types.register(fuseType)
+      const behind = vfs.newMount(vfs.newFilesystem({ type: 'tmpfs', data: `${DATA},${all}` }))
+      const connection = new Connection()
+      const server = new Passthrough(vfs, behind, connection, { valid })
+      const superblock = vfs.newFilesystem({ type: 'fuse', internal: { connection } })
+      return { ...ground(vfs, superblock), serve: () => server.serve() }
+    }, data),
+  differences: {
+    'A113 A090': 'FUSE_TMPFILE is not asked of servers: O_TMPFILE is EOPNOTSUPP, as on Linux with a server without it',
+    'A040 dot dot of removed directories':
+      'a removed directory of which nothing is open is forgotten by the server; its number leads nowhere then',
+    'B054 a name that moves': 'a listing is read whole when it is begun, as by libfuse: the rest of it is as it was',
+  },
+})
+
 class ColdFilesystem implements Filesystem {
   readonly type = 'coldfs'
   readonly readonly = false
@@ -205,5 +229,6 @@ export const coldfsType: FilesystemType = {
 
 export const kernelSubjects: readonly Subject[] = [
   ...[tmpfs, bind, coldfs],
+  ...[fuseOverTmpfs(0n), fuseOverTmpfs(60n)],
   ...[overlayOverNothing, overlayOverAll, overlayOverThree, overlayOverCold, overlayByReference],
 ]
