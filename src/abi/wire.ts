@@ -288,13 +288,21 @@ export interface VolumeCalls {
 
 export type VolumeCall = keyof VolumeCalls
 
+/** What else a container is made with. */
+export interface CreateRequest {
+  /** A snapshot that the root's upper starts with. */
+  readonly upper?: BlobLike | undefined
+  /** What takes the changes to its files: oci/mounts/uppers.ts says how. */
+  readonly overlay?: unknown
+}
+
 /** What the kernel Worker exposes to the page. */
 export interface KernelService {
   boot(options: BootOptions): Promise<Reply<BootReport>>
   /** Hands a tree of files to the sandbox's bundle, under a name that `root.path` and mount sources can use. */
   provide(name: string, tree: Tree): Promise<Reply<void>>
-  /** Gives the warnings that the spec earned. `upper` is a snapshot that the root's upper starts with. */
-  create(id: string, spec: unknown, upper?: BlobLike): Promise<Reply<{ warnings: readonly string[] }>>
+  /** Gives the warnings that the spec earned. */
+  create(id: string, spec: unknown, request?: CreateRequest): Promise<Reply<{ warnings: readonly string[] }>>
   /** Runs the spec's process, if it has one. The port carries its streams. */
   start(id: string, launch: LaunchOptions, stdio: MessagePortLike): Promise<Reply<StartedProcess | undefined>>
   exec(id: string, process: unknown, launch: LaunchOptions, stdio: MessagePortLike): Promise<Reply<StartedProcess>>

@@ -31,6 +31,12 @@ export interface SandboxOptions {
 export interface CreateOptions {
   /** A snapshot, as `container.exportLayer({ form: 'snapshot' })` makes it: what the root's upper layer starts with. */
   upper?: Bytes
+  /**
+   * Where changes to files go that the page handed in: `root:memory` if left out, `none`, `all:memory` (also for the binds of
+   * the spec), or `volume:NAME` instead of `memory`, to keep them; with `,size=64m` behind it there is a limit. A list
+   * says it for the root and each bind of the spec: `['volume:root', 'none']`.
+   */
+  overlay?: string | readonly string[]
 }
 
 /** A container spec, whose root may be an image. */
@@ -126,11 +132,12 @@ export class Sandbox extends EventTarget {
    * Makes a container: its mounts are made, nothing runs yet. `spec` is a runtime-spec `config.json`, all of it optional.
    * An invalid spec is one error, whose `faults` list everything that is wrong with it.
    */
-  async create(id: string, spec: CreateSpec = {}, { upper }: CreateOptions = {}): Promise<Container> {
+  async create(id: string, spec: CreateSpec = {}, { upper, overlay }: CreateOptions = {}): Promise<Container> {
     const root = spec.root instanceof Image ? { path: spec.root.name } : spec.root
     const given: SpecInput = root === undefined ? (spec as SpecInput) : { ...spec, root }
     const snapshot = upper === undefined ? undefined : await blobOf(upper, 'options.upper')
-    const { warnings } = await this.#kernel.call('create', [id, given, snapshot])
+    const request = { ...(snapshot && { upper: snapshot }), ...(overlay !== undefined && { overlay }) }
+    const { warnings } = await this.#kernel.call('create', [id, given, request])
     return new Container(this.#kernel, this.platform === 'inline', id, warnings)
   }
 

@@ -8,11 +8,12 @@
 import { expose, transfer } from 'comlink'
 import { ErrnoError } from '../abi/errno.ts'
 import type { ExportedLayer, ImageCall, ImageCalls } from '../abi/images.ts'
-import type { BlobLike, Tree } from '../abi/tree.ts'
+import type { Tree } from '../abi/tree.ts'
 import type {
   BootOptions,
   BootReport,
   ContainerState,
+  CreateRequest,
   FileCall,
   FileCalls,
   KernelService,
@@ -37,7 +38,7 @@ import { ProcessPort, type RunningProcess } from './process-port.ts'
 /** What is served: the containers of one sandbox, as oci/runtime.ts has them. */
 export interface ServedRuntime {
   provide(name: string, tree: Tree): void
-  create(id: string, spec: unknown, upper?: BlobLike): Promise<{ warnings: readonly string[] }>
+  create(id: string, spec: unknown, request?: CreateRequest): Promise<{ warnings: readonly string[] }>
   start(id: string, stdio: ProcessStdio): Promise<RunningProcess | undefined>
   exec(id: string, process: unknown, stdio: ProcessStdio): Promise<RunningProcess>
   kill(id: string, signal: string | number, pid?: number): void
@@ -90,8 +91,8 @@ class Service implements KernelService {
     return reply(() => this.#runtime.provide(name, tree))
   }
 
-  create(id: string, spec: unknown, upper?: BlobLike) {
-    return reply(() => this.#runtime.create(id, spec, upper))
+  create(id: string, spec: unknown, request?: CreateRequest) {
+    return reply(() => this.#runtime.create(id, spec, request))
   }
 
   start(id: string, options: LaunchOptions, stdio: MessagePortLike): Promise<Reply<StartedProcess | undefined>> {

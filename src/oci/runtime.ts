@@ -7,7 +7,7 @@
 import { ErrnoError } from '../abi/errno.ts'
 import type { Entropy } from '../abi/platform.ts'
 import type { BlobLike, Tree } from '../abi/tree.ts'
-import type { ContainerState, LibraryRequest, MountInfo, ProcessStats, Progress } from '../abi/wire.ts'
+import type { ContainerState, CreateRequest, LibraryRequest, MountInfo, ProcessStats, Progress } from '../abi/wire.ts'
 import { DeviceRegistry } from '../devices/device-registry.ts'
 import { memoryDevices } from '../devices/memory-devices.ts'
 import type { ContentReaders } from '../fs/gofer/content.ts'
@@ -25,6 +25,7 @@ import type { Images } from './archive/images.ts'
 import { Bundle } from './bundle.ts'
 import { Container, type Host } from './container.ts'
 import { type MounterOptions, mountAll } from './mounts/mounter.ts'
+import { parseUppers } from './mounts/uppers.ts'
 import { Programs } from './programs.ts'
 import { parseProcess, parseSpec, type Spec } from './spec.ts'
 import { NO_VOLUMES, type VolumeHost, Volumes } from './volumes.ts'
@@ -123,13 +124,13 @@ export class Runtime implements Host {
   }
 
   /**
-   * `upper` is a snapshot that the root's upper layer starts with.
-   * Errors: SpecError with every fault; EEXIST for an id that is taken; those of the mounts and of the snapshot.
+   * Errors: SpecError with every fault, of the overlay or of the spec; EEXIST for an id that is taken; those of the mounts and of the snapshot.
    */
-  async create(id: string, input: unknown, upper?: BlobLike): Promise<{ warnings: string[] }> {
+  async create(id: string, input: unknown, { upper, overlay }: CreateRequest = {}): Promise<{ warnings: string[] }> {
     if (!/^[\w.+-]+$/.test(id)) {
       throw new ErrnoError('EINVAL', id, 'a container id is made of letters, digits, _ . + -')
     }
+    const uppers = parseUppers(overlay)
     const { spec, warnings } = parseSpec(input)
     if (this.#containers.has(id)) throw new ErrnoError('EEXIST', id, 'there is a container of this id')
     this.#containers.set(id, undefined)
@@ -140,7 +141,7 @@ export class Runtime implements Host {
       }
       const restore = await this.#restoreOf(id, spec, upper)
       const { vfs, waiting, volumes } = this
-      const mounted = await mountAll(spec, { vfs, bundle: this.#bundle, waiting, volumes, warn, restore })
+      const mounted = await mountAll(spec, { vfs, bundle: this.#bundle, waiting, volumes, warn, restore, uppers })
       this.#containers.set(id, new Container(this, id, spec, mounted))
       return { warnings }
     } catch (error) {

@@ -23,6 +23,7 @@ import * as v from 'valibot'
 import { PATH_MAX } from '../abi/linux.ts'
 import { utf8Length } from '../abi/utf8.ts'
 import { propagationOption } from './mounts/propagation.ts'
+import { rootHintFaults } from './root-hints.ts'
 import { across, anyObject, type CrossFault, fields, isPlainObject, noting, parse, quote, record } from './validate.ts'
 
 export { type Fault, SpecError } from './validate.ts'
@@ -267,7 +268,7 @@ const specSchema = fields({
     ),
   ),
   domainname: v.optional(name),
-  annotations: v.optional(record(v.string())),
+  annotations: v.optional(v.pipe(record(v.string()), across(rootHintFaults))),
   hooks: v.optional(
     fields({
       prestart: hooks,

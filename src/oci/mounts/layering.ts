@@ -4,10 +4,15 @@
  * Invariant: the mounts that keep the layers alive are attached nowhere, and go when the overlay's filesystem does.
  */
 
+import { ErrnoError } from '../../abi/errno.ts'
 import type { OverlayLayers } from '../../fs/overlay/overlay.ts'
-import type { DirectoryInode, Inode } from '../../vfs/inode.ts'
+import type { DirectoryInode, FileInode, Inode } from '../../vfs/inode.ts'
 import { type Mount, type MountFlags, VirtualDentry } from '../../vfs/mount.ts'
 import type { Vfs } from '../../vfs/vfs.ts'
+import type { Attempt } from '../../vfs/waiting.ts'
+import type { Acquired } from '../volumes.ts'
+import type { SetUp } from './set-up.ts'
+import type { Upper } from './uppers.ts'
 
 export interface Layering {
   readonly vfs: Vfs
@@ -21,20 +26,79 @@ export interface Layering {
   readonly holding?: ((lowers: readonly Mount[]) => void) | undefined
 }
 
-/** An overlay whose upper is a tmpfs of its own, of the kind and with the owner and mode of the top lower. `fill` makes its content. */
-export function overMemory(layering: Layering, fill?: (upper: DirectoryInode) => void): Mount {
-  const { vfs, lowers } = layering
-  const { kind, mode, uid, gid } = lowers[0]!.dentry.inode
+/** An overlay whose upper is where changes go: in memory, or the volume that was opened for this place. */
+export function withUpper(
+  { acquired, attempt, warn }: SetUp,
+  { place, upper }: { place: string; upper: Upper },
+  layering: Layering,
+  fill?: (upper: DirectoryInode) => void,
+): Mount {
+  const volume = acquired.get(place)
+  if (volume && layering.lowers[0]!.dentry.kind === 'file') {
+    warn(
+      `${place}: a file has its changes in memory, and not in the volume "${upper.volume}", which is made of directories`,
+    )
+    return overMemory(attempt, layering)
+  }
+  if (volume) return overlayOf(volumeAsUpper(volume, layering, attempt), layering)
+  return overMemory(attempt, layering, upper.size === undefined ? '' : `,size=${upper.size}`, fill)
+}
+
+/** The root of a volume as an upper layer: a new one is as the top lower layer is. */
+export function volumeAsUpper({ mount, isNew }: Acquired, { vfs, lowers }: Layering, attempt: Attempt): VirtualDentry {
+  const { mode, uid, gid } = lowers[0]!.dentry.inode
+  if (isNew) mount.root.inode.setAttributes({ mode: mode & 0o7777, uid, gid }, attempt)
+  return new VirtualDentry(vfs.newMount(mount.superblock), mount.root)
+}
+
+/**
+ * An overlay whose upper is a tmpfs of its own, of the kind and with the owner and mode of the top lower. Of a file it is a copy.
+ * `fill` makes its content.
+ */
+export function overMemory(
+  attempt: Attempt,
+  layering: Layering,
+  options = '',
+  fill?: (upper: DirectoryInode) => void,
+): Mount {
+  const { vfs, lowers, source } = layering
+  const top = lowers[0]!.dentry.inode
+  const { kind, mode, uid, gid } = top
+  if (kind !== 'directory' && kind !== 'file') {
+    throw new ErrnoError('EINVAL', undefined, `${source} is a ${kind}: only directories and files take an overlay`)
+  }
   const superblock = vfs.newFilesystem({
     type: 'tmpfs',
-    data: `mode=${(mode & 0o7777).toString(8)},uid=${uid},gid=${gid}`,
+    data: `mode=${(mode & 0o7777).toString(8)},uid=${uid},gid=${gid}${options}`,
     internal: {
-      rootKind: kind === 'directory' ? 'directory' : 'file',
-      contents: fill && ((root: Inode) => fill(root as DirectoryInode)),
+      rootKind: kind,
+      defaultLimits: false,
+      contents: (root: Inode) => {
+        if (root.kind === 'file') copyContent(top as FileInode, root, attempt)
+        else fill?.(root as DirectoryInode)
+      },
     },
   })
   return overlayOf(new VirtualDentry(vfs.newMount(superblock), superblock.root), layering)
 }
+
+/** The upper's file goes before the lower's, so it has its content from the start. */
+function copyContent(from: FileInode, to: FileInode, attempt: Attempt): void {
+  const whole = to.adopt && from.immutableSource?.(attempt)
+  if (whole) {
+    to.adopt!(whole)
+    return
+  }
+  const piece = new Uint8Array(COPY_PIECE)
+  for (let offset = 0; ; ) {
+    const count = from.read(piece, 0, piece.length, offset, attempt)
+    if (count === 0) return
+    for (let done = 0; done < count; ) done += to.write!(piece, done, count - done, offset + done, attempt)
+    offset += count
+  }
+}
+
+const COPY_PIECE = 64 * 1024
 
 /** An overlay of places. An upper whose mount is attached nowhere is the overlay's own from then on, also if this fails. */
 export function overlayOf(upper: VirtualDentry, { vfs, lowers, source, flags, data, holding }: Layering): Mount {

@@ -9,15 +9,18 @@ import { Task } from '../../kernel/task.ts'
 import { credentialsOf } from '../../vfs/context.ts'
 import type { Mount, MountNamespace } from '../../vfs/mount.ts'
 import { releaseNamespace } from '../../vfs/mount-tree.ts'
+import { rootHints } from '../root-hints.ts'
 import type { Spec } from '../spec.ts'
 import { mountInternalTmp } from './internal-tmp.ts'
 import { type PreparedMount, prepareMounts } from './prepare.ts'
-import { makeRoot, type Restore } from './root.ts'
+import { makeRoot, type Restore, ROOT, type RootPlan } from './root.ts'
 import { SetUp, type SetUpOptions } from './set-up.ts'
 import { mountSubmount } from './submount.ts'
-import { acquireVolume } from './volumes.ts'
+import type { UppersConfig } from './uppers.ts'
+import { acquireUpper, acquireVolume } from './volumes.ts'
 
 export interface MounterOptions extends SetUpOptions {
+  readonly uppers: UppersConfig
   readonly restore?: Restore | undefined
 }
 
@@ -28,26 +31,36 @@ export interface Mounted {
   readonly rootLowers: readonly Mount[] | undefined
 }
 
-/** Errors: ErrnoError with syscall `mount`, the destination as `path`, and the mount's place in the spec in `detail`. */
+/**
+ * Errors: ErrnoError with syscall `mount`, the destination as `path`, and the mount's place in the spec in `detail`; plain ones
+ * for uppers that do not fit the spec.
+ */
 export async function mountAll(spec: Spec, options: MounterOptions): Promise<Mounted> {
   const setUp = new SetUp(options)
-  const mounts = prepareMounts(spec, options.vfs.types, options.warn)
+  const hints = rootHints(spec.annotations)
+  const { mounts, upper } = prepareMounts(spec, options.uppers, options.vfs.types, options.warn)
+  const readonly = spec.root?.readonly === true
+  const plan: RootPlan = {
+    source: hints?.source ?? spec.root?.path,
+    readonly,
+    upper: hints?.overlay && !readonly ? hints.overlay.upper : upper,
+    restore: options.restore,
+  }
+  if (plan.restore && (!plan.upper || plan.upper.volume !== undefined)) {
+    throw new Error('a snapshot restores an upper layer in memory, and the root of this container has none')
+  }
   try {
+    if (plan.upper) await acquireUpper(setUp, ROOT, '/', plan.upper)
     for (const mount of mounts) await acquireVolume(setUp, mount)
-    return await mountOn(setUp, spec, mounts, options.restore)
+    return await mountOn(setUp, spec, plan, mounts)
   } finally {
     for (const { mount } of setUp.acquired.values()) setUp.vfs.discard(mount)
   }
 }
 
-async function mountOn(
-  setUp: SetUp,
-  spec: Spec,
-  mounts: readonly PreparedMount[],
-  restore: Restore | undefined,
-): Promise<Mounted> {
+async function mountOn(setUp: SetUp, spec: Spec, plan: RootPlan, mounts: readonly PreparedMount[]): Promise<Mounted> {
   const { vfs } = setUp
-  const root = await setUp.at('root', '/', () => makeRoot(setUp, spec, restore))
+  const root = await setUp.at(ROOT, '/', () => makeRoot(setUp, plan))
   const namespace = vfs.newNamespace(root.mount)
   setUp.task = new Task({ vfs, credentials: credentialsOf(0, 0), root: namespace.rootPlace, umask: 0 })
   try {

@@ -7,6 +7,7 @@ import { type CompiledMount, compileMounts } from './compile.ts'
 import { type MountOptions, mountOptions } from './options.ts'
 import { namedError } from './set-up.ts'
 import { type MountType, mountType, mountTypes } from './types.ts'
+import { type DealtBind, dealUppers, type Upper, type UppersConfig } from './uppers.ts'
 
 /** What a mount is to become. */
 export interface PreparedMount {
@@ -21,15 +22,39 @@ export interface PreparedMount {
   readonly type: string
   readonly is: MountType
   readonly options: MountOptions
+  /** What takes the changes of a bind; undefined for one without a layer. */
+  readonly upper?: Upper | undefined
 }
 
-/**
- * In the order they are made: by the length of their clean destination in bytes, those of one length as given.
- * Errors: EINVAL for options of a type that are none, with the mount's place.
- */
-export function prepareMounts(spec: Spec, types: FilesystemTypes, warn: (warning: string) => void): PreparedMount[] {
+export interface Prepared {
+  /**
+   * In the order they are made: by the length of their clean destination in bytes, those of one length as given. So a mount
+   * comes before those inside it.
+   */
+  readonly mounts: readonly PreparedMount[]
+  /** What takes the changes of the root. */
+  readonly upper: Upper | undefined
+}
+
+/** Errors: EINVAL for options of a type that are none, with the mount's place; those of dealUppers. */
+export function prepareMounts(
+  spec: Spec,
+  uppers: UppersConfig,
+  types: FilesystemTypes,
+  warn: (warning: string) => void,
+): Prepared {
   const prepared = compileMounts(spec, types).flatMap((mount) => prepareMount(mount, types, warn) ?? [])
-  return prepared.sort((a, b) => utf8Length(a.destination) - utf8Length(b.destination))
+  const binds = prepared.flatMap((mount) => (mount.type === 'bind' ? [dealtBind(mount)] : []))
+  // Dealt in the order of the spec, so before they are sorted.
+  const dealt = dealUppers(uppers, spec.root?.readonly === true, binds)
+  const mounts = prepared.map((mount) => ({ ...mount, upper: dealt.binds.get(mount.place) }))
+  mounts.sort((a, b) => utf8Length(a.destination) - utf8Length(b.destination))
+  return { mounts, upper: dealt.root }
+}
+
+function dealtBind({ spec, place, destination, options }: PreparedMount): DealtBind {
+  const fromBundle = !spec.source?.startsWith('/')
+  return { place, destination, readonly: options.flags.readonly === true, fromBundle }
 }
 
 /** undefined for a type that is skipped. */

@@ -1,16 +1,25 @@
 /**
- * The root of a container: a tree of the bundle under a layer in memory, a read-only one as it is, or an empty tmpfs.
+ * The root of a container: a tree of the bundle under a layer that takes the changes; the tree alone where it is read-only, or
+ * there is to be no such layer; without a tree a tmpfs, in memory or a volume.
  */
 
 import type { DirectoryInode } from '../../vfs/inode.ts'
 import type { Mount } from '../../vfs/mount.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
-import type { Spec } from '../spec.ts'
-import { overMemory } from './layering.ts'
+import { withUpper } from './layering.ts'
 import { requireDirectory, type SetUp } from './set-up.ts'
+import type { Upper } from './uppers.ts'
 
 /** Fills the root's upper before it is mounted. */
 export type Restore = (upper: DirectoryInode, attempt: Attempt) => void
+
+export interface RootPlan {
+  /** What `root.path` says; undefined for an empty root. */
+  readonly source: string | undefined
+  readonly readonly: boolean
+  readonly upper: Upper | undefined
+  readonly restore: Restore | undefined
+}
 
 export interface Root {
   readonly mount: Mount
@@ -18,17 +27,17 @@ export interface Root {
   readonly lowers: readonly Mount[] | undefined
 }
 
-export function makeRoot({ vfs, bundle, attempt }: SetUp, { root }: Spec, restore: Restore | undefined): Root {
-  if (!root) {
-    return { mount: vfs.newMount(vfs.newFilesystem({ type: 'tmpfs', data: 'mode=755' })), lowers: undefined }
-  }
-  const { path: source } = root
-  if (root.readonly) {
-    const place = bundle.find(source, attempt)
-    requireDirectory(place, 'root.path', source)
-    const { superblock } = place.mount
+/** How errors and opened volumes name it. */
+export const ROOT = 'root'
+
+export function makeRoot(setUp: SetUp, plan: RootPlan): Root {
+  const { vfs, bundle, attempt } = setUp
+  const { source, readonly, upper, restore } = plan
+  if (source === undefined) return { mount: emptyRoot(setUp, plan), lowers: undefined }
+  if (!upper) {
+    const { mount, dentry } = requireDirectory(bundle.find(source, attempt), 'root.path', source)
     return {
-      mount: vfs.newMount(superblock, { root: place.dentry, source, flags: { readonly: true } }),
+      mount: vfs.newMount(mount.superblock, { root: dentry, source, flags: { readonly } }),
       lowers: undefined,
     }
   }
@@ -38,6 +47,13 @@ export function makeRoot({ vfs, bundle, attempt }: SetUp, { root }: Spec, restor
   const holding = (mounts: readonly Mount[]) => {
     held = mounts
   }
-  const fill = restore && ((upper: DirectoryInode) => restore(upper, attempt))
-  return { mount: overMemory({ vfs, lowers, source, holding }, fill), lowers: held }
+  const fill = restore && ((layer: DirectoryInode) => restore(layer, attempt))
+  return { mount: withUpper(setUp, { place: ROOT, upper }, { vfs, lowers, source, holding }, fill), lowers: held }
+}
+
+function emptyRoot({ vfs, acquired }: SetUp, { readonly, upper }: RootPlan): Mount {
+  const volume = acquired.get(ROOT)
+  const size = upper?.size === undefined ? '' : `,size=${upper.size}`
+  const superblock = volume?.mount.superblock ?? vfs.newFilesystem({ type: 'tmpfs', data: `mode=755${size}` })
+  return vfs.newMount(superblock, { flags: { readonly } })
 }

@@ -63,9 +63,7 @@ export class SetUp {
 
   /** As find, for a place that must be a directory; `what` names it in the error. */
   layer(what: string, path: string): VirtualDentry {
-    const place = this.find(path)
-    requireDirectory(place, what, path)
-    return place
+    return requireDirectory(this.find(path), what, path)
   }
 
   /** As layer, but an image's name stands for all of its layers, the topmost first. */
@@ -86,6 +84,8 @@ export function namedError(error: unknown, place: string, destination: string): 
   return named
 }
 
-export function requireDirectory({ dentry }: VirtualDentry, what: string, path: string): void {
-  if (dentry.inode.kind !== 'directory') throw new ErrnoError('ENOTDIR', undefined, `${what} "${path}" is no directory`)
+/** Errors: ENOTDIR, `what` being the option that names the place by `path`. */
+export function requireDirectory(place: VirtualDentry, what: string, path: string): VirtualDentry {
+  if (place.dentry.inode.kind === 'directory') return place
+  throw new ErrnoError('ENOTDIR', undefined, `${what} "${path}" is no directory`)
 }

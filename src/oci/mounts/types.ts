@@ -4,9 +4,8 @@ import { ErrnoError } from '../../abi/errno.ts'
 import { AT_FDCWD } from '../../abi/linux.ts'
 import { parseOverlayOptions } from '../../fs/overlay/options.ts'
 import type { FilesystemTypes } from '../../vfs/filesystem.ts'
-import { type Mount, VirtualDentry } from '../../vfs/mount.ts'
-import type { Acquired } from '../volumes.ts'
-import { overlayOf, overMemory } from './layering.ts'
+import type { Mount } from '../../vfs/mount.ts'
+import { overlayOf, overMemory, volumeAsUpper, withUpper } from './layering.ts'
 import { TAKEOVER } from './options.ts'
 import type { PreparedMount } from './prepare.ts'
 import type { SetUp } from './set-up.ts'
@@ -70,10 +69,11 @@ function tmpfs({ vfs, acquired }: SetUp, { spec, place, options }: PreparedMount
   return vfs.newMount(superblock, { source, flags: options.flags })
 }
 
-function bind(setUp: SetUp, { spec, place, options: { flags, recursive } }: PreparedMount): Mount {
+function bind(setUp: SetUp, { spec, place, upper, options: { flags, recursive } }: PreparedMount): Mount {
   const { vfs } = setUp
   const source = spec.source ?? ''
   const from = setUp.find(source)
+  if (upper) return withUpper(setUp, { place, upper }, { vfs, lowers: [from], source, flags })
   if (source.startsWith('/')) return vfs.bind(from, { recursive, flags, source })
   if (spec.options?.includes('rw')) {
     setUp.warn(
@@ -90,9 +90,9 @@ function overlay(setUp: SetUp, { spec, place, options: { data, flags } }: Prepar
   if (!lowerdirs) throw new ErrnoError('EINVAL', undefined, 'an overlay needs lowerdir=NAME[:NAME…] in its options')
   const lowers = lowerdirs.flatMap((path) => setUp.layers('lowerdir', path))
   const layering = { vfs, lowers, source: spec.source ?? 'overlay', flags, data: userxattr ? 'userxattr' : '' }
-  if (upperdir === undefined) return overMemory(layering)
+  if (upperdir === undefined) return overMemory(setUp.attempt, layering)
   const volume = setUp.acquired.get(place)
-  if (volume) return overlayOf(upperOf(setUp, volume, lowers[0]!), layering)
+  if (volume) return overlayOf(volumeAsUpper(volume, layering, setUp.attempt), layering)
   const upper = setUp.layer('upperdir', upperdir)
   if (upper.mount.readonly) throw new ErrnoError('EROFS', undefined, `upperdir "${upperdir}" is read-only`)
   if (workdir !== undefined) makeWork(setUp, workdir)
@@ -106,11 +106,4 @@ function makeWork({ task }: SetUp, workdir: string): void {
   } catch (error) {
     if (!(error instanceof ErrnoError)) throw error
   }
-}
-
-/** The root of a volume as an upper layer: a new one is as the top lower layer is. */
-function upperOf({ vfs, attempt }: SetUp, { mount, isNew }: Acquired, { dentry }: VirtualDentry): VirtualDentry {
-  const { mode, uid, gid } = dentry.inode
-  if (isNew) mount.root.inode.setAttributes({ mode: mode & 0o7777, uid, gid }, attempt)
-  return new VirtualDentry(vfs.newMount(mount.superblock), mount.root)
 }
