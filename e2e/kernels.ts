@@ -23,13 +23,13 @@ export function kernels(options: { subtle?: boolean } = {}) {
     const fetchGuest = async (url: string) =>
       new Uint8Array(readFileSync(await buildGuest(url.replace(/.*\/(\w+)\.wasm$/, '$1.c'))))
     const readers = new ContentReaders({ read: noBlobs }, { fetch: fetchGuest })
-    const { allowRootfsTarAnnotation } = wishes
+    const { bundle: _, worker: __, platform: ___, ...flags } = wishes
     const world = bootWorld({
       readers,
       archives: createArchiveHost(options),
       volumes: new MemorySite().host,
       inline: true,
-      allowRootfsTarAnnotation,
+      ...flags,
     })
     const { runtime } = world
     serveKernel(() => ({ runtime, report: { platform: 'inline', reason: 'Node', available: ['inline'] } }), port2)

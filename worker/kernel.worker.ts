@@ -31,7 +31,7 @@ addEventListener('message', ({ ports: [port] }) => {
 })
 
 /** Errors: why the platform asked for can't be had, in a sentence. */
-function boot({ platform: wanted, guests, allowRootfsTarAnnotation }: BootOptions): Booted {
+function boot({ platform: wanted, guests, ...flags }: BootOptions): Booted {
   const report = choosePlatform(detectFeatures(), { offered: guests ? [...WITHIN, 'worker'] : WITHIN, wanted })
   const { platform } = report
   const clock = createClock()
@@ -68,7 +68,7 @@ function boot({ platform: wanted, guests, allowRootfsTarAnnotation }: BootOption
     archives,
     volumes,
     inline,
-    allowRootfsTarAnnotation,
+    ...flags,
   })
   return { runtime, report }
 }

@@ -16,13 +16,26 @@ import type { BlobLike, Tree } from './tree.ts'
 /** Where guests run and how their calls wait. */
 export type PlatformName = 'worker' | 'jspi' | 'inline'
 
-export interface BootOptions {
+/** Flags of a sandbox's containers, as gVisor's command line has them: oci/flags.ts says which. */
+export interface FlagOptions {
+  /** Values of flags by their names: `{ 'restore-spec-validation': 'warning' }`. */
+  readonly flags?: Readonly<Record<string, string>> | undefined
+  /** A spec's annotation `dev.gvisor.flag.NAME` may set any flag, not only to what allows no more than there is anyway. */
+  readonly allowFlagOverride?: boolean | undefined
+  /** Flags that a spec's annotation `dev.gvisor.bundle.NAME: "true"` sets at once, by the bundle's name. */
+  readonly flagBundles?: Readonly<Record<string, Readonly<Record<string, string>>>> | undefined
+  /**
+   * The flag `allow-rootfs-tar-annotation`. Heeds gVisor's annotation `dev.gvisor.tar.rootfs.upper` (also with `.` and a
+   * container's id behind it): the root's upper layer starts with the snapshot in that file of the bundle, `name/path`.
+   */
+  readonly allowRootfsTarAnnotation?: boolean | undefined
+}
+
+export interface BootOptions extends FlagOptions {
   /** Forces a platform; otherwise the best available one is taken. */
   readonly platform?: PlatformName
   /** A MessagePort at whose other end the page makes Workers for guests, by GuestOrder. Without it there is no `worker`. */
   readonly guests?: MessagePortLike
-  /** Heeds annotations that fill a root's upper from a file of the bundle. */
-  readonly allowRootfsTarAnnotation?: boolean
 }
 
 /**
@@ -294,6 +307,8 @@ export interface CreateRequest {
   readonly upper?: BlobLike | undefined
   /** What takes the changes to its files: oci/mounts/uppers.ts says how. */
   readonly overlay?: unknown
+  /** What of the bundle stands for the paths of a machine that the spec names. */
+  readonly sources?: Readonly<Record<string, string>> | undefined
 }
 
 /** What the kernel Worker exposes to the page. */

@@ -1,7 +1,7 @@
 /** A sandbox: a kernel in a Worker, the files handed to it, and its containers. */
 
 import type { ImageInfo, ImportImageOptions } from '../abi/images.ts'
-import type { BootReport, ContainerState, PlatformName } from '../abi/wire.ts'
+import type { BootOptions, BootReport, ContainerState, FlagOptions, PlatformName } from '../abi/wire.ts'
 import type { SpecInput } from '../oci/spec.ts'
 import { asyncDispose } from './async-dispose.ts'
 import { type Bytes, blobOf } from './blobs.ts'
@@ -14,18 +14,13 @@ import { moved } from './process.ts'
 import { type Files, tree } from './tree.ts'
 import { Volumes } from './volumes.ts'
 
-export interface SandboxOptions {
+export interface SandboxOptions extends FlagOptions {
   /** Where programs run and how their calls wait. Left out: the best that this page can have. */
   platform?: PlatformName
   /** Trees to provide from the start, by name: see `provide`. */
   bundle?: Record<string, Files>
   /** Where the kernel is, if not in a Worker of our own making: a Worker, the URL of its script, or a port to one. */
   worker?: KernelSource
-  /**
-   * Heeds gVisor's annotation `dev.gvisor.tar.rootfs.upper` (also with `.` and a container's id behind it): the root's upper
-   * layer starts with the snapshot in that file of the bundle, `name/path`. False if left out.
-   */
-  allowRootfsTarAnnotation?: boolean
 }
 
 export interface CreateOptions {
@@ -37,6 +32,11 @@ export interface CreateOptions {
    * says it for the root and each bind of the spec: `['volume:root', 'none']`.
    */
   overlay?: string | readonly string[]
+  /**
+   * What of the bundle stands for the paths of the machine that the spec was written for, its root and the sources of binds:
+   * `{ '/var/lib/kubelet': 'kubelet' }`. A path inside one of them is the place inside what stands for it.
+   */
+  sources?: Record<string, string>
 }
 
 /** A container spec, whose root may be an image. */
@@ -61,15 +61,11 @@ export class Sandbox extends EventTarget {
    * where the Worker does not start.
    */
   static async boot(options: SandboxOptions = {}): Promise<Sandbox> {
-    const { platform, bundle, worker, allowRootfsTarAnnotation } = options
+    const { bundle, worker, ...rest } = options
     const kernel = new Kernel(worker)
     try {
       const guests = guestWorkers(kernel)
-      const wishes = {
-        guests,
-        ...(platform !== undefined && { platform }),
-        ...(allowRootfsTarAnnotation !== undefined && { allowRootfsTarAnnotation }),
-      }
+      const wishes = { ...(rest as Omit<BootOptions, 'guests'>), guests }
       const sandbox = new Sandbox(kernel, await kernel.call('boot', [wishes], [guests]))
       await sandbox.#watch()
       for (const [name, files] of Object.entries(bundle ?? {})) await sandbox.provide(name, files)
@@ -132,12 +128,11 @@ export class Sandbox extends EventTarget {
    * Makes a container: its mounts are made, nothing runs yet. `spec` is a runtime-spec `config.json`, all of it optional.
    * An invalid spec is one error, whose `faults` list everything that is wrong with it.
    */
-  async create(id: string, spec: CreateSpec = {}, { upper, overlay }: CreateOptions = {}): Promise<Container> {
+  async create(id: string, spec: CreateSpec = {}, { upper, ...rest }: CreateOptions = {}): Promise<Container> {
     const root = spec.root instanceof Image ? { path: spec.root.name } : spec.root
     const given: SpecInput = root === undefined ? (spec as SpecInput) : { ...spec, root }
     const snapshot = upper === undefined ? undefined : await blobOf(upper, 'options.upper')
-    const request = { ...(snapshot && { upper: snapshot }), ...(overlay !== undefined && { overlay }) }
-    const { warnings } = await this.#kernel.call('create', [id, given, request])
+    const { warnings } = await this.#kernel.call('create', [id, given, { ...rest, upper: snapshot }])
     return new Container(this.#kernel, this.platform === 'inline', id, warnings)
   }
 

@@ -23,7 +23,7 @@ export interface Executable {
 /**
  * The file that `name` means: as it stands if it holds a slash, else the first program of that name in the environment's
  * PATH, relative and empty entries of which are skipped. Call it with the process's own task.
- * Errors: ENOENT, or EACCES if the only ones found may not be run; for a path with a slash what is wrong with it.
+ * Errors: ENOENT, or EACCES with the reason if something of the name was found that may not be run; for a path with a slash what is wrong with it.
  */
 export function findExecutable(task: Task, name: string, env: readonly string[]): Executable {
   if (name === '') throw new ErrnoError('ENOENT', name, 'the name of the program is empty')
@@ -34,13 +34,17 @@ export function findExecutable(task: Task, name: string, env: readonly string[])
   }
   const path = env.find((entry) => entry.startsWith('PATH='))?.slice('PATH='.length)
   let denied: ErrnoError | undefined
+  const passed: string[] = []
   for (const dir of (path ?? '').split(':')) {
-    if (!dir.startsWith('/')) continue
+    if (!dir.startsWith('/')) {
+      if (path !== undefined) passed.push(JSON.stringify(dir))
+      continue
+    }
     const candidate = `${dir.replace(/\/+$/, '')}/${name}`
     try {
       const file = resolve(task, task.root, candidate, true)
-      if (!isProgram(task, file)) continue
       requireProgram(task, file, candidate)
+      if (!isProgram(task, file)) throw new ErrnoError('EACCES', candidate, 'it is no program: it has no x bit')
       return { path: candidate, file }
     } catch (error) {
       if (!(error instanceof ErrnoError) || !MOVES_ON.has(error.code)) throw error
@@ -48,7 +52,9 @@ export function findExecutable(task: Task, name: string, env: readonly string[])
     }
   }
   if (denied) throw denied
-  throw new ErrnoError('ENOENT', name, path === undefined ? 'no PATH in its environment' : `not in its PATH ${path}`)
+  const where = path === undefined ? 'no PATH in its environment' : `not in its PATH ${path}`
+  const but = passed.length > 0 ? `, of which ${passed.join(', ')} is not absolute and was passed over` : ''
+  throw new ErrnoError('ENOENT', name, where + but)
 }
 
 /** Errors that a search goes on after. */

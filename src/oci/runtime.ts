@@ -7,7 +7,15 @@
 import { ErrnoError } from '../abi/errno.ts'
 import type { Entropy } from '../abi/platform.ts'
 import type { BlobLike, Tree } from '../abi/tree.ts'
-import type { ContainerState, CreateRequest, LibraryRequest, MountInfo, ProcessStats, Progress } from '../abi/wire.ts'
+import type {
+  ContainerState,
+  CreateRequest,
+  FlagOptions,
+  LibraryRequest,
+  MountInfo,
+  ProcessStats,
+  Progress,
+} from '../abi/wire.ts'
 import { DeviceRegistry } from '../devices/device-registry.ts'
 import { memoryDevices } from '../devices/memory-devices.ts'
 import type { ContentReaders } from '../fs/gofer/content.ts'
@@ -24,21 +32,23 @@ import type { ArchiveHost } from './archive/host.ts'
 import type { Images } from './archive/images.ts'
 import { Bundle } from './bundle.ts'
 import { Container, type Host } from './container.ts'
+import { type Flags, flagsOf } from './flags.ts'
+import { readHints } from './mounts/hints.ts'
 import { type MounterOptions, mountAll } from './mounts/mounter.ts'
+import { SharedVolumes } from './mounts/shared-volumes.ts'
 import { parseUppers } from './mounts/uppers.ts'
 import { Programs } from './programs.ts'
+import { withSources } from './sources.ts'
 import { parseProcess, parseSpec, type Spec } from './spec.ts'
 import { NO_VOLUMES, type VolumeHost, Volumes } from './volumes.ts'
 
 /** What a runtime needs of the machine: `host/` implements it. */
-export interface RuntimeOptions extends Waiting {
+export interface RuntimeOptions extends Waiting, FlagOptions {
   readonly entropy: Entropy
   readonly readers: ContentReaders
   readonly runner: GuestRunner
   /** What moving layers needs; left out, images and layers cannot be moved. */
   readonly archives?: ArchiveHost
-  /** Whether the annotations dev.gvisor.tar.rootfs.upper, which fill a root's upper from a file of the bundle, are heeded. */
-  readonly allowRootfsTarAnnotation?: boolean | undefined
   /** Left out, there are no volumes. */
   readonly volumes?: VolumeHost
   /** Guests can't wait: what one of them has synced is on disk when its process has ended. */
@@ -53,6 +63,7 @@ export class Runtime implements Host {
   readonly pipes: HostPipes
   readonly volumes: Volumes
   readonly inline: boolean
+  readonly shared: SharedVolumes
   readonly #bundle: Bundle
   /** undefined while a container of that id is being created. */
   readonly #containers = new Map<string, Container | undefined>()
@@ -76,6 +87,7 @@ export class Runtime implements Host {
     this.programs = new Programs(options.runner, options)
     this.pipes = new HostPipes(this.vfs, options)
     this.#bundle = new Bundle(this.vfs)
+    this.shared = new SharedVolumes(this.vfs)
     const host = options.volumes ?? NO_VOLUMES
     this.volumes = new Volumes({ ...options, vfs: this.vfs, host, writersWait: !this.inline })
   }
@@ -124,38 +136,51 @@ export class Runtime implements Host {
   }
 
   /**
+   * A path of the spec that `sources` has, or that lies in one, stands for what it says of the bundle.
    * Errors: SpecError with every fault, of the overlay or of the spec; EEXIST for an id that is taken; those of the mounts and of the snapshot.
    */
-  async create(id: string, input: unknown, { upper, overlay }: CreateRequest = {}): Promise<{ warnings: string[] }> {
+  async create(id: string, input: unknown, request: CreateRequest = {}): Promise<{ warnings: string[] }> {
     if (!/^[\w.+-]+$/.test(id)) {
       throw new ErrnoError('EINVAL', id, 'a container id is made of letters, digits, _ . + -')
     }
+    const { upper, overlay, sources } = request
     const uppers = parseUppers(overlay)
-    const { spec, warnings } = parseSpec(input)
+    const { spec, warnings } = parseSpec(withSources(input, sources))
+    const flags = flagsOf(spec.annotations ?? {}, this.#options)
     if (this.#containers.has(id)) throw new ErrnoError('EEXIST', id, 'there is a container of this id')
     this.#containers.set(id, undefined)
+    let withdraw = () => {}
     try {
       const warn = (warning: string) => {
         // A step that had to wait is made again and says it again.
         if (!warnings.includes(warning)) warnings.push(warning)
       }
-      const restore = await this.#restoreOf(id, spec, upper)
-      const { vfs, waiting, volumes } = this
-      const mounted = await mountAll(spec, { vfs, bundle: this.#bundle, waiting, volumes, warn, restore, uppers })
+      const restore = await this.#restoreOf(id, spec, flags, upper)
+      withdraw = this.shared.enter(readHints(spec.annotations ?? {}, warn))
+      const { vfs, waiting, volumes, shared } = this
+      const contents = () => undefined
+      const options = { vfs, bundle: this.#bundle, waiting, volumes, shared, contents, warn, restore, uppers }
+      const mounted = await mountAll(spec, options)
       this.#containers.set(id, new Container(this, id, spec, mounted))
       return { warnings }
     } catch (error) {
       this.#containers.delete(id)
+      withdraw()
       await this.volumes.closed().catch(() => {})
       throw error
     }
   }
 
   /** What fills the upper of a root: the snapshot of the call, or one that an annotation names. */
-  async #restoreOf(id: string, spec: Spec, given: BlobLike | undefined): Promise<MounterOptions['restore']> {
+  async #restoreOf(
+    id: string,
+    spec: Spec,
+    flags: Flags,
+    given: BlobLike | undefined,
+  ): Promise<MounterOptions['restore']> {
     const annotation = rootfsTarAnnotation(id, spec)
     if (!given && !annotation) return undefined
-    if (!given && !this.#options.allowRootfsTarAnnotation) {
+    if (!given && !flags.allowRootfsTarAnnotation) {
       throw new Error(`annotation ${annotation!.key} is not allowed: boot the sandbox with allowRootfsTarAnnotation`)
     }
     if (!spec.root || spec.root.readonly) {
@@ -247,6 +272,7 @@ export class Runtime implements Host {
     this.#containers.clear()
     await Promise.all(containers.map((container) => container?.destroy()))
     this.pipes.closeAll()
+    this.shared.release()
     this.#bundle.release()
     await this.volumes.closed()
     this.vfs.types.release()

@@ -55,7 +55,17 @@ function fullSpec() {
     domainname: 'example.org',
     annotations: { 'org.example.key': '', constructor: 'kept' },
     hooks: { prestart: [] },
-    linux: { namespaces: [{ type: 'mount' }], anything: { at: 'all' } },
+    linux: {
+      namespaces: [{ type: 'mount' }],
+      devices: [
+        { path: '/dev/fuse', type: 'c', major: 10, minor: 229, fileMode: 0o666, uid: 0, gid: 0 },
+        { path: '/dev/pipe', type: 'p' },
+      ],
+      maskedPaths: ['/proc/kcore'],
+      readonlyPaths: ['/proc/sys'],
+      rootfsPropagation: 'rslave',
+      resources: {},
+    },
     windows: {},
     solaris: {},
     vm: {},
@@ -168,6 +178,29 @@ describe('a faulty spec', () => {
     ['an annotation', { annotations: { constructor: 1 } }, ['annotations.constructor: must be a string, is a number']],
     ['an annotation', { annotations: { '': 'x' } }, ['annotations[""]: must not have an empty name']],
     ['linux', { linux: [] }, ['linux: must be an object, is an array']],
+    [
+      'a device',
+      {
+        linux: {
+          devices: [
+            { path: 'x', type: 'd' },
+            { path: '/dev/x', type: 'u', major: 5000, fileMode: 8192 },
+          ],
+        },
+      },
+      [
+        'linux.devices[0].type: must be one of c, b, u, p',
+        'linux.devices[0].path: must be absolute',
+        'linux.devices[1].major: must be an integer from 0 to 4095, is 5000',
+        'linux.devices[1].fileMode: must be an integer from 0 to 4095 (octal 7777), is 8192',
+        'linux.devices[1].minor: is required for the type "u"',
+      ],
+    ],
+    [
+      'a path',
+      { linux: { maskedPaths: ['a'], readonlyPaths: '/x' } },
+      ['linux.maskedPaths[0]: must be absolute', 'linux.readonlyPaths: must be an array, is a string'],
+    ],
     ['windows', { windows: 1 }, ['windows: must be an object, is a number']],
     ['solaris', { solaris: null }, ['solaris: must be an object, is null']],
     ['vm', { vm: 'x' }, ['vm: must be an object, is a string']],
@@ -317,7 +350,6 @@ describe('a process', () => {
     [{ env: ['A=1', '=x', ''] }, ['env[1]: must be NAME=value', 'env[2]: must be NAME=value']],
     [{ env: ['A=\0'] }, ['env[0]: must not contain a NUL byte']],
     [{ cwd: 'tmp' }, ['cwd: must be absolute']],
-    [{ cwd: '' }, ['cwd: must be absolute']],
     [{ cwd: '/\0' }, ['cwd: must not contain a NUL byte']],
     [{ user: 'me' }, ['user: must be an object, is a string']],
     [{ user: { uid: -1, gid: 2 ** 32 } }, [`user.uid: ${range} -1`, `user.gid: ${range} 4294967296`]],
@@ -369,6 +401,11 @@ describe('a process', () => {
     const process = { args: ['a'], ...(fields as object) }
     expect(processFaults(process)).toEqual(faults)
     expect(specFaults({ process })).toEqual(faults.map((fault) => `process.${fault}`))
+  })
+
+  it('C245 with an empty cwd has "/", and a relative one is an error', () => {
+    expect(parseProcess({ args: ['a'], cwd: '' }).process.cwd).toBe('/')
+    expect(processFaults({ args: ['a'], cwd: 'tmp' })).toEqual(['cwd: must be absolute'])
   })
 
   it('may have a cwd of 4096 bytes, and not of 4097', () => {
@@ -430,10 +467,39 @@ describe('a warning', () => {
     expect(parseSpec({ extra: 1, mounts }).spec).toEqual({ mounts: [{ destination: '/a' }] })
   })
 
-  it('is not given for what linux and its like hold', () => {
-    expect(
-      parseSpec({ linux: { x: 1 }, windows: { y: {} }, solaris: { z: [] }, vm: { hypervisor: {} } }).warnings,
-    ).toEqual([])
+  it('C265 is all that comes of sections for other systems, labels of SELinux, a profile and privileges. Ours: none is refused', () => {
+    const elsewhere = 'has no effect here: containers are those of the linux section'
+    const sections = { windows: { y: {} }, solaris: { z: [] }, vm: { hypervisor: {} }, zos: {} }
+    const process = { args: ['a'], selinuxLabel: 'l', apparmorProfile: 'p', noNewPrivileges: false }
+    expect(parseSpec({ ...sections, process, linux: { mountLabel: 'm' } }).warnings).toEqual([
+      `windows: ${elsewhere}`,
+      `solaris: ${elsewhere}`,
+      `vm: ${elsewhere}`,
+      'process.selinuxLabel: has no effect here',
+      'process.apparmorProfile: has no effect here',
+      'process.noNewPrivileges: has no effect here: no process gains privileges, as if it were true',
+      'linux.mountLabel: has no effect here',
+    ])
+  })
+
+  it('names the settings of cgroups, and what else of linux has no effect', () => {
+    const linux = {
+      cgroupsPath: '/mine',
+      resources: { memory: { limit: 1 << 20 }, devices: [], cpu: { shares: 2 }, pids: { limit: 5 } },
+      seccomp: { defaultAction: 'SCMP_ACT_ERRNO' },
+      sysctl: { 'net.core.somaxconn': '256', 'kernel.domainname': 'x' },
+      namespaces: [{ type: 'pid' }, { type: 'network', path: '/proc/1/ns/net' }],
+      cgroupPath: '/typo',
+    }
+    expect(parseSpec({ linux }).warnings).toEqual([
+      'linux.cgroupsPath: there are no cgroups in a browser',
+      'linux.resources: memory, cpu, pids: there are no cgroups in a browser, see process.limits',
+      'linux.seccomp: has no effect here',
+      'linux.sysctl: net.core.somaxconn, kernel.domainname: has no effect here',
+      'linux.namespaces[1].path: has no effect here',
+      'linux.cgroupPath: unknown field, ignored (did you mean "cgroupsPath"?)',
+    ])
+    expect(parseSpec({ linux: { resources: {}, cgroupsPath: '', sysctl: {}, seccomp: null } }).warnings).toEqual([])
   })
 
   it('says of each list of hooks that it is not run', () => {

@@ -21,9 +21,27 @@
 
 import * as v from 'valibot'
 import { PATH_MAX } from '../abi/linux.ts'
-import { utf8Length } from '../abi/utf8.ts'
+import { criFaults } from './cri.ts'
+import { linuxSchema } from './linux-spec.ts'
+import { hintFaults } from './mounts/hints.ts'
 import { propagationOption } from './mounts/propagation.ts'
 import { rootHintFaults } from './root-hints.ts'
+import {
+  absolutePath,
+  count,
+  environment,
+  idMappings,
+  inert,
+  integer,
+  maxBytes,
+  milliseconds,
+  name,
+  notEmpty,
+  text,
+  texts,
+  uint32,
+  uint64,
+} from './spec-values.ts'
 import { across, anyObject, type CrossFault, fields, isPlainObject, noting, parse, quote, record } from './validate.ts'
 
 export { type Fault, SpecError } from './validate.ts'
@@ -80,58 +98,6 @@ export function cleanPath(path: string): string {
   return absolute ? `/${names.join('/')}` : names.join('/') || '.'
 }
 
-/** __NEW_UTS_LEN, as sethostname(2) has it. */
-const HOST_NAME_MAX = 64
-const UINT32_MAX = 2 ** 32 - 1
-
-/** A field of the runtime-spec that means nothing in a browser. */
-function inert<S extends v.GenericSchema>(schema: S): S {
-  return noting(schema, () => 'has no effect here')
-}
-
-const noNul = v.check((text: string) => !text.includes('\0'), 'must not contain a NUL byte')
-const notEmpty = v.check((text: string) => text !== '', 'must not be empty')
-
-function maxBytes(max: number) {
-  return v.check((text: string) => utf8Length(text) <= max, `must be at most ${max} bytes`)
-}
-
-function integer(max: number, shown = String(max)) {
-  return v.pipe(
-    v.number(),
-    v.check(
-      (n) => Number.isInteger(n) && n >= 0 && n <= max,
-      (issue) => `must be an integer from 0 to ${shown}, is ${issue.input}`,
-    ),
-  )
-}
-
-const uint32 = integer(UINT32_MAX)
-/** A uint64 as JSON.parse gives it: RLIM_INFINITY, 2^64-1, arrives as the next double, 2^64. */
-const uint64 = integer(2 ** 64, '18446744073709551615')
-const count = integer(Number.MAX_SAFE_INTEGER)
-const milliseconds = v.pipe(
-  v.number(),
-  v.check(
-    (n) => n > 0 && n <= Number.MAX_SAFE_INTEGER,
-    (issue) => `must be a number of milliseconds above 0, is ${issue.input}`,
-  ),
-)
-const text = v.pipe(v.string(), noNul)
-const texts = v.array(text)
-const name = v.pipe(text, maxBytes(HOST_NAME_MAX))
-const absolutePath = v.pipe(
-  text,
-  v.check((path) => path.startsWith('/'), 'must be absolute'),
-  maxBytes(PATH_MAX),
-)
-const environment = v.array(
-  v.pipe(
-    text,
-    v.check((entry) => entry.indexOf('=') > 0, 'must be NAME=value'),
-  ),
-)
-
 // The schema, in the order of config.md.
 
 /** semver.org, version 2.0.0. */
@@ -146,8 +112,6 @@ const rootSchema = fields({
   ),
   readonly: v.optional(v.boolean()),
 })
-
-const idMappings = inert(v.array(fields({ containerID: uint32, hostID: uint32, size: uint32 })))
 
 const mountSchema = v.pipe(
   fields({
@@ -193,6 +157,22 @@ const userSchema = fields({
   username: v.optional(inert(text)),
 })
 
+/** An empty one is none. */
+const directory = v.pipe(
+  text,
+  v.check((path) => path === '' || path.startsWith('/'), 'must be absolute'),
+  maxBytes(PATH_MAX),
+  v.transform((path) => path || '/'),
+)
+
+/** What the search for a program will pass over. */
+function pathNotice(env: readonly string[]): string | undefined {
+  const path = env.find((entry) => entry.startsWith('PATH='))?.slice('PATH='.length)
+  const passed = path?.split(':').filter((entry) => !entry.startsWith('/')) ?? []
+  if (passed.length === 0) return undefined
+  return `PATH has ${passed.map(quote).join(', ')}, which is not absolute: no program is searched for there`
+}
+
 const processSchema = fields({
   terminal: v.optional(v.boolean()),
   consoleSize: v.optional(fields({ height: uint32, width: uint32 })),
@@ -201,8 +181,8 @@ const processSchema = fields({
     texts,
     v.check((args) => args.length > 0, 'must have at least one entry'),
   ),
-  env: v.optional(environment),
-  cwd: v.optional(absolutePath, '/'),
+  env: v.optional(noting(environment, pathNotice)),
+  cwd: v.optional(directory, '/'),
   capabilities: v.optional(
     fields({
       bounding: capabilities,
@@ -213,7 +193,11 @@ const processSchema = fields({
     }),
   ),
   rlimits: v.optional(rlimits),
-  noNewPrivileges: v.optional(v.boolean()),
+  noNewPrivileges: v.optional(
+    noting(v.boolean(), (value) =>
+      value ? undefined : 'has no effect here: no process gains privileges, as if it were true',
+    ),
+  ),
   // Ours: bytes of stdout and stderr together and milliseconds, after which the process is ended; descriptors and pages of
   // memory (64 KiB), after which its calls and its memory.grow fail.
   limits: v.optional(
@@ -251,6 +235,18 @@ const hooks = v.optional(
   noting(v.array(hook), (list) => (list.length > 0 ? 'hooks are not run in a browser' : undefined)),
 )
 
+/** A section for another kind of system. */
+const elsewhere = noting(anyObject, (value) =>
+  Object.keys(value).length > 0 ? 'has no effect here: containers are those of the linux section' : undefined,
+)
+
+function* annotationFaults(annotations: unknown): Iterable<CrossFault> {
+  if (!isPlainObject(annotations)) return
+  yield* rootHintFaults(annotations)
+  yield* hintFaults(annotations)
+  yield* criFaults(annotations)
+}
+
 const specSchema = fields({
   ociVersion: v.optional(
     v.pipe(
@@ -268,7 +264,7 @@ const specSchema = fields({
     ),
   ),
   domainname: v.optional(name),
-  annotations: v.optional(v.pipe(record(v.string()), across(rootHintFaults))),
+  annotations: v.optional(v.pipe(record(v.string()), across(annotationFaults))),
   hooks: v.optional(
     fields({
       prestart: hooks,
@@ -279,12 +275,12 @@ const specSchema = fields({
       poststop: hooks,
     }),
   ),
-  linux: v.optional(v.pipe(anyObject, across(rootPropagationFaults))),
-  windows: v.optional(anyObject),
-  solaris: v.optional(anyObject),
-  vm: v.optional(anyObject),
-  zos: v.optional(anyObject),
-  freebsd: v.optional(anyObject),
+  linux: v.optional(linuxSchema),
+  windows: v.optional(elsewhere),
+  solaris: v.optional(elsewhere),
+  vm: v.optional(elsewhere),
+  zos: v.optional(elsewhere),
+  freebsd: v.optional(elsewhere),
 })
 
 /** A bind needs a source, and the source must not be the place that the bind covers, or lie below it. */
@@ -299,7 +295,7 @@ function* bindFaults(mount: unknown): Iterable<CrossFault> {
   yield { at: ['source'], rule: `${quote(source)} lies inside the mount's own destination ${quote(destination)}` }
 }
 
-/** mount(2) takes one type of propagation. */
+/** mount(2) takes one type of propagation; and what a bind shows is not for others to be told of. */
 function* propagationFaults(mount: unknown): Iterable<CrossFault> {
   if (!isPlainObject(mount) || !Array.isArray(mount.options)) return
   let first: string | undefined
@@ -307,15 +303,10 @@ function* propagationFaults(mount: unknown): Iterable<CrossFault> {
     if (typeof option !== 'string' || !propagationOption(option)) continue
     if (first !== undefined) yield { at: ['options', i], rule: `${quote(option)} contradicts ${quote(first)}` }
     first ??= option
+    if (isBind(mount as MountSpec) && propagationOption(option)!.to === 'shared') {
+      yield { at: ['options', i], rule: `a bind passes no mounts on, so it can't be ${option}` }
+    }
   }
-}
-
-/** The root of a container passes nothing on to the outside. */
-function* rootPropagationFaults(linux: unknown): Iterable<CrossFault> {
-  if (!isPlainObject(linux) || linux.rootfsPropagation === undefined) return
-  const allowed = ['', 'private', 'rprivate', 'slave', 'rslave']
-  if (allowed.includes(linux.rootfsPropagation as string)) return
-  yield { at: ['rootfsPropagation'], rule: 'must be one of private, rprivate, slave, rslave' }
 }
 
 /** Whether a clean absolute path is `directory`, also clean, or below it. */

@@ -17,7 +17,8 @@ export function mountInternalTmp(setUp: SetUp, { mounts = [] }: Spec): void {
   const { vfs, task } = setUp
   if (!isFree(task)) return
   const source = 'tmpfs'
-  const superblock = vfs.newFilesystem({ type: 'tmpfs', data: 'mode=1777', source })
+  const internal = { contents: setUp.fill('/tmp') }
+  const superblock = vfs.newFilesystem({ type: 'tmpfs', data: 'mode=1777', source, internal })
   attach(setUp, vfs.newMount(superblock, { source }), '/tmp', { synthetic: true })
 }
 

@@ -6,7 +6,7 @@
 
 import { ErrnoError } from '../../abi/errno.ts'
 import type { OverlayLayers } from '../../fs/overlay/overlay.ts'
-import type { DirectoryInode, FileInode, Inode } from '../../vfs/inode.ts'
+import type { FileInode, Inode } from '../../vfs/inode.ts'
 import { type Mount, type MountFlags, VirtualDentry } from '../../vfs/mount.ts'
 import type { Vfs } from '../../vfs/vfs.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
@@ -31,14 +31,14 @@ export function withUpper(
   { acquired, attempt, warn }: SetUp,
   { place, upper }: { place: string; upper: Upper },
   layering: Layering,
-  fill?: (upper: DirectoryInode) => void,
+  fill?: (upper: Inode) => void,
 ): Mount {
   const volume = acquired.get(place)
   if (volume && layering.lowers[0]!.dentry.kind === 'file') {
     warn(
       `${place}: a file has its changes in memory, and not in the volume "${upper.volume}", which is made of directories`,
     )
-    return overMemory(attempt, layering)
+    return overMemory(attempt, layering, '', fill)
   }
   if (volume) return overlayOf(volumeAsUpper(volume, layering, attempt), layering)
   return overMemory(attempt, layering, upper.size === undefined ? '' : `,size=${upper.size}`, fill)
@@ -55,12 +55,7 @@ export function volumeAsUpper({ mount, isNew }: Acquired, { vfs, lowers }: Layer
  * An overlay whose upper is a tmpfs of its own, of the kind and with the owner and mode of the top lower. Of a file it is a copy.
  * `fill` makes its content.
  */
-export function overMemory(
-  attempt: Attempt,
-  layering: Layering,
-  options = '',
-  fill?: (upper: DirectoryInode) => void,
-): Mount {
+export function overMemory(attempt: Attempt, layering: Layering, options = '', fill?: (upper: Inode) => void): Mount {
   const { vfs, lowers, source } = layering
   const top = lowers[0]!.dentry.inode
   const { kind, mode, uid, gid } = top
@@ -75,7 +70,7 @@ export function overMemory(
       defaultLimits: false,
       contents: (root: Inode) => {
         if (root.kind === 'file') copyContent(top as FileInode, root, attempt)
-        else fill?.(root as DirectoryInode)
+        fill?.(root)
       },
     },
   })

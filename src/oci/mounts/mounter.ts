@@ -12,16 +12,19 @@ import { releaseNamespace } from '../../vfs/mount-tree.ts'
 import { rootHints } from '../root-hints.ts'
 import type { Spec } from '../spec.ts'
 import { mountInternalTmp } from './internal-tmp.ts'
+import { applyLinux } from './linux-files.ts'
+import { makeMountPoint } from './mount-point.ts'
 import { type PreparedMount, prepareMounts } from './prepare.ts'
-import { makeRoot, type Restore, ROOT, type RootPlan } from './root.ts'
-import { SetUp, type SetUpOptions } from './set-up.ts'
+import { makeRoot, ROOT, type RootPlan } from './root.ts'
+import { type Fill, SetUp, type SetUpOptions } from './set-up.ts'
 import { mountSubmount } from './submount.ts'
 import type { UppersConfig } from './uppers.ts'
 import { acquireUpper, acquireVolume } from './volumes.ts'
 
 export interface MounterOptions extends SetUpOptions {
   readonly uppers: UppersConfig
-  readonly restore?: Restore | undefined
+  /** A snapshot that the root's upper starts with. */
+  readonly restore?: Fill | undefined
 }
 
 /** What a spec's mounts become. */
@@ -38,7 +41,7 @@ export interface Mounted {
 export async function mountAll(spec: Spec, options: MounterOptions): Promise<Mounted> {
   const setUp = new SetUp(options)
   const hints = rootHints(spec.annotations)
-  const { mounts, upper } = prepareMounts(spec, options.uppers, options.vfs.types, options.warn)
+  const { mounts, upper } = prepareMounts(spec, options, options.warn)
   const readonly = spec.root?.readonly === true
   const plan: RootPlan = {
     source: hints?.source ?? spec.root?.path,
@@ -68,6 +71,9 @@ async function mountOn(setUp: SetUp, spec: Spec, plan: RootPlan, mounts: readonl
       await setUp.at(mount.place, mount.destination, () => mountSubmount(setUp, mount))
     }
     await setUp.at('internal /tmp', '/tmp', () => mountInternalTmp(setUp, spec))
+    const cwd = spec.process?.cwd
+    if (cwd !== undefined) await setUp.at('process.cwd', cwd, () => makeMountPoint(setUp.task, cwd, 'directory'))
+    await applyLinux(setUp, spec.linux ?? {})
     return { namespace, rootLowers: root.lowers }
   } catch (error) {
     releaseNamespace(namespace)

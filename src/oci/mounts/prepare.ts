@@ -4,8 +4,10 @@ import { utf8Length } from '../../abi/utf8.ts'
 import type { FilesystemTypes } from '../../vfs/filesystem.ts'
 import { cleanPath, isBind, type MountSpec, type Spec } from '../spec.ts'
 import { type CompiledMount, compileMounts } from './compile.ts'
+import type { MountHint } from './hints.ts'
 import { type MountOptions, mountOptions } from './options.ts'
 import { namedError } from './set-up.ts'
+import { REPLICA, type SharedVolumes } from './shared-volumes.ts'
 import { type MountType, mountType, mountTypes } from './types.ts'
 import { type DealtBind, dealUppers, type Upper, type UppersConfig } from './uppers.ts'
 
@@ -24,6 +26,10 @@ export interface PreparedMount {
   readonly options: MountOptions
   /** What takes the changes of a bind; undefined for one without a layer. */
   readonly upper?: Upper | undefined
+  /** It is a replica of a volume that containers share. */
+  readonly hint: MountHint | undefined
+  /** What it is found again by when it is restored: its destination, and from the second of one destination on a number. */
+  readonly unique: string
 }
 
 export interface Prepared {
@@ -36,17 +42,26 @@ export interface Prepared {
   readonly upper: Upper | undefined
 }
 
+/** What a mount may be. */
+export interface Known {
+  readonly vfs: { readonly types: FilesystemTypes }
+  readonly shared: Pick<SharedVolumes, 'hintOf'>
+  readonly uppers: UppersConfig
+}
+
 /** Errors: EINVAL for options of a type that are none, with the mount's place; those of dealUppers. */
-export function prepareMounts(
-  spec: Spec,
-  uppers: UppersConfig,
-  types: FilesystemTypes,
-  warn: (warning: string) => void,
-): Prepared {
-  const prepared = compileMounts(spec, types).flatMap((mount) => prepareMount(mount, types, warn) ?? [])
+export function prepareMounts(spec: Spec, known: Known, warn: (warning: string) => void): Prepared {
+  const seen = new Map<string, number>()
+  const prepared = compileMounts(spec, known.vfs.types).flatMap((mount) => {
+    const destination = cleanPath(mount.spec.destination)
+    const before = seen.get(destination) ?? 0
+    seen.set(destination, before + 1)
+    const unique = before === 0 ? destination : `${destination}#${before + 1}`
+    return prepareMount({ ...mount, destination, unique }, known, warn) ?? []
+  })
   const binds = prepared.flatMap((mount) => (mount.type === 'bind' ? [dealtBind(mount)] : []))
   // Dealt in the order of the spec, so before they are sorted.
-  const dealt = dealUppers(uppers, spec.root?.readonly === true, binds)
+  const dealt = dealUppers(known.uppers, spec.root?.readonly === true, binds)
   const mounts = prepared.map((mount) => ({ ...mount, upper: dealt.binds.get(mount.place) }))
   mounts.sort((a, b) => utf8Length(a.destination) - utf8Length(b.destination))
   return { mounts, upper: dealt.root }
@@ -59,13 +74,13 @@ function dealtBind({ spec, place, destination, options }: PreparedMount): DealtB
 
 /** undefined for a type that is skipped. */
 function prepareMount(
-  { spec, place, mandatory }: CompiledMount,
-  types: FilesystemTypes,
+  { spec, place, mandatory, destination, unique }: CompiledMount & Pick<PreparedMount, 'destination' | 'unique'>,
+  { vfs: { types }, shared }: Known,
   warn: (warning: string) => void,
 ): PreparedMount | undefined {
-  const destination = cleanPath(spec.destination)
-  const type = isBind(spec) ? 'bind' : (spec.type ?? '')
-  const is = mountType(type, types)
+  const hint = shared.hintOf(spec.source)
+  const type = hint ? hint.type : isBind(spec) ? 'bind' : (spec.type ?? '')
+  const is = hint ? REPLICA : mountType(type, types)
   if (!is) {
     const named = type === '' ? 'no type' : `unknown type "${type}"`
     warn(`${place}.type: ${named}, the mount on ${destination} is skipped; there are ${mountTypes(types).join(', ')}`)
@@ -73,7 +88,7 @@ function prepareMount(
   }
   try {
     const options = mountOptions(spec.options ?? [], is, place, warn)
-    return { spec, place, mandatory, destination, type, is, options }
+    return { spec, place, mandatory, destination, type, is, options, hint, unique }
   } catch (error) {
     throw namedError(error, place, destination)
   }

@@ -3,22 +3,19 @@
  * there is to be no such layer; without a tree a tmpfs, in memory or a volume.
  */
 
-import type { DirectoryInode } from '../../vfs/inode.ts'
+import type { DirectoryInode, Inode } from '../../vfs/inode.ts'
 import type { Mount } from '../../vfs/mount.ts'
-import type { Attempt } from '../../vfs/waiting.ts'
 import { withUpper } from './layering.ts'
-import { requireDirectory, type SetUp } from './set-up.ts'
+import { type Fill, requireDirectory, type SetUp } from './set-up.ts'
 import type { Upper } from './uppers.ts'
-
-/** Fills the root's upper before it is mounted. */
-export type Restore = (upper: DirectoryInode, attempt: Attempt) => void
 
 export interface RootPlan {
   /** What `root.path` says; undefined for an empty root. */
   readonly source: string | undefined
   readonly readonly: boolean
   readonly upper: Upper | undefined
-  readonly restore: Restore | undefined
+  /** A snapshot that the upper starts with. */
+  readonly restore: Fill | undefined
 }
 
 export interface Root {
@@ -47,13 +44,16 @@ export function makeRoot(setUp: SetUp, plan: RootPlan): Root {
   const holding = (mounts: readonly Mount[]) => {
     held = mounts
   }
-  const fill = restore && ((layer: DirectoryInode) => restore(layer, attempt))
+  const fill = restore ? (layer: Inode) => restore(layer as DirectoryInode, attempt) : setUp.fill('/')
   return { mount: withUpper(setUp, { place: ROOT, upper }, { vfs, lowers, source, holding }, fill), lowers: held }
 }
 
-function emptyRoot({ vfs, acquired }: SetUp, { readonly, upper }: RootPlan): Mount {
+function emptyRoot(setUp: SetUp, { readonly, upper }: RootPlan): Mount {
+  const { vfs, acquired } = setUp
   const volume = acquired.get(ROOT)
   const size = upper?.size === undefined ? '' : `,size=${upper.size}`
-  const superblock = volume?.mount.superblock ?? vfs.newFilesystem({ type: 'tmpfs', data: `mode=755${size}` })
+  const superblock =
+    volume?.mount.superblock ??
+    vfs.newFilesystem({ type: 'tmpfs', data: `mode=755${size}`, internal: { contents: setUp.fill('/') } })
   return vfs.newMount(superblock, { flags: { readonly } })
 }

@@ -3,18 +3,26 @@
 import { ErrnoError } from '../../abi/errno.ts'
 import { untilDone, type Waiting } from '../../kernel/attempts.ts'
 import type { Task } from '../../kernel/task.ts'
+import type { DirectoryInode, Inode } from '../../vfs/inode.ts'
 import type { VirtualDentry } from '../../vfs/mount.ts'
 import { resolve } from '../../vfs/path-walk.ts'
 import type { Vfs } from '../../vfs/vfs.ts'
 import { Attempt } from '../../vfs/waiting.ts'
 import type { Bundle } from '../bundle.ts'
 import type { Acquired, Volumes } from '../volumes.ts'
+import type { SharedVolumes } from './shared-volumes.ts'
+
+/** Makes the files of a new filesystem. */
+export type Fill = (root: DirectoryInode, attempt: Attempt) => void
 
 export interface SetUpOptions {
   readonly vfs: Vfs
   readonly bundle: Bundle
   readonly waiting: Waiting
   readonly volumes: Volumes
+  readonly shared: SharedVolumes
+  /** What fills a filesystem in memory before it is mounted, by what its mount is found again by; `/` is the root. */
+  readonly contents: (unique: string) => Fill | undefined
   readonly warn: (warning: string) => void
 }
 
@@ -22,6 +30,7 @@ export class SetUp {
   readonly vfs: Vfs
   readonly bundle: Bundle
   readonly volumes: Volumes
+  readonly shared: SharedVolumes
   readonly warn: (warning: string) => void
   /** What steps hold while they wait. */
   readonly attempt = new Attempt()
@@ -30,13 +39,22 @@ export class SetUp {
   /** The volumes of the spec, opened, by the place of their mount. */
   readonly acquired = new Map<string, Acquired>()
   readonly #waiting: Waiting
+  readonly #contents: SetUpOptions['contents']
 
-  constructor({ vfs, bundle, waiting, volumes, warn }: SetUpOptions) {
+  constructor({ vfs, bundle, waiting, volumes, shared, contents, warn }: SetUpOptions) {
     this.vfs = vfs
     this.bundle = bundle
     this.volumes = volumes
+    this.shared = shared
+    this.#contents = contents
     this.warn = warn
     this.#waiting = waiting
+  }
+
+  /** What fills the filesystem of a mount, if anything does. */
+  fill(unique: string): ((root: Inode) => void) | undefined {
+    const fill = this.#contents(unique)
+    return fill && ((root) => fill(root as DirectoryInode, this.attempt))
   }
 
   /** Runs one step, over as many restarts as it takes; its error says which mount it was. */

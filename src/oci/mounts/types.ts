@@ -33,13 +33,15 @@ const kernelType = (filesystem: string, ...data: readonly string[]): MountType =
   },
 })
 
+export const TMPFS: MountType = {
+  filesystem: 'tmpfs',
+  data: ['size', 'nr_blocks', 'nr_inodes', 'mode', 'uid', 'gid', 'noswap', TAKEOVER],
+  plainData: true,
+  make: tmpfs,
+}
+
 const TYPES: Readonly<Record<string, MountType>> = {
-  tmpfs: {
-    filesystem: 'tmpfs',
-    data: ['size', 'nr_blocks', 'nr_inodes', 'mode', 'uid', 'gid', 'noswap', TAKEOVER],
-    plainData: true,
-    make: tmpfs,
-  },
+  tmpfs: TMPFS,
   bind: { filesystem: 'gofer', data: [], make: bind },
   overlay: { filesystem: 'overlay', data: ['lowerdir', 'upperdir', 'workdir', 'userxattr', TAKEOVER], make: overlay },
   proc: kernelType('proc'),
@@ -62,18 +64,21 @@ export function mountTypes(registered: FilesystemTypes): string[] {
   return Object.keys(TYPES).filter((name) => mountType(name, registered))
 }
 
-function tmpfs({ vfs, acquired }: SetUp, { spec, place, options }: PreparedMount): Mount {
+function tmpfs(setUp: SetUp, { spec, place, unique, options }: PreparedMount): Mount {
+  const { vfs, acquired } = setUp
   const source = spec.source ?? 'tmpfs'
   const volume = acquired.get(place)
-  const superblock = volume?.mount.superblock ?? vfs.newFilesystem({ type: 'tmpfs', data: options.data, source })
+  const superblock =
+    volume?.mount.superblock ??
+    vfs.newFilesystem({ type: 'tmpfs', data: options.data, source, internal: { contents: setUp.fill(unique) } })
   return vfs.newMount(superblock, { source, flags: options.flags })
 }
 
-function bind(setUp: SetUp, { spec, place, upper, options: { flags, recursive } }: PreparedMount): Mount {
+function bind(setUp: SetUp, { spec, place, upper, unique, options: { flags, recursive } }: PreparedMount): Mount {
   const { vfs } = setUp
   const source = spec.source ?? ''
   const from = setUp.find(source)
-  if (upper) return withUpper(setUp, { place, upper }, { vfs, lowers: [from], source, flags })
+  if (upper) return withUpper(setUp, { place, upper }, { vfs, lowers: [from], source, flags }, setUp.fill(unique))
   if (source.startsWith('/')) return vfs.bind(from, { recursive, flags, source })
   if (spec.options?.includes('rw')) {
     setUp.warn(
@@ -84,13 +89,13 @@ function bind(setUp: SetUp, { spec, place, upper, options: { flags, recursive } 
 }
 
 /** Lowers are sources as a bind has them, the top one first; without `upperdir` the upper is in memory. */
-function overlay(setUp: SetUp, { spec, place, options: { data, flags } }: PreparedMount): Mount {
+function overlay(setUp: SetUp, { spec, place, unique, options: { data, flags } }: PreparedMount): Mount {
   const { vfs } = setUp
   const { lowerdirs, upperdir, workdir, userxattr } = parseOverlayOptions(data, { names: true })
   if (!lowerdirs) throw new ErrnoError('EINVAL', undefined, 'an overlay needs lowerdir=NAME[:NAME…] in its options')
   const lowers = lowerdirs.flatMap((path) => setUp.layers('lowerdir', path))
   const layering = { vfs, lowers, source: spec.source ?? 'overlay', flags, data: userxattr ? 'userxattr' : '' }
-  if (upperdir === undefined) return overMemory(setUp.attempt, layering)
+  if (upperdir === undefined) return overMemory(setUp.attempt, layering, '', setUp.fill(unique))
   const volume = setUp.acquired.get(place)
   if (volume) return overlayOf(volumeAsUpper(volume, layering, setUp.attempt), layering)
   const upper = setUp.layer('upperdir', upperdir)
