@@ -90,8 +90,10 @@ test('maskedPaths cannot be read: a directory is empty and read-only, anything e
   expect(await read(files, '/etc/motd')).toBe('')
   expect((await files.stat('/etc/motd')).rdev).toBe(makeDevice(1, 3))
   await write(files, '/etc/motd')
-  const shown = world.runtime.mounts('a').map(({ destination }) => destination)
-  expect(shown).toEqual(['/', '/etc', '/etc/secret', '/etc/motd'])
+  const shown = world.runtime
+    .mounts('a')
+    .flatMap(({ destination }) => (destination.startsWith('/etc') ? [destination] : []))
+  expect(shown).toEqual(['/etc', '/etc/secret', '/etc/motd'])
 })
 
 test('C005 C272 a path that cannot be walked is an error that names its place in the spec, and nothing is left of the container', async () => {
