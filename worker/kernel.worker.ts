@@ -70,5 +70,5 @@ function boot({ platform: wanted, guests, ...flags }: BootOptions): Booted {
     inline,
     ...flags,
   })
-  return { runtime, report }
+  return { runtime, report, awaited }
 }

@@ -72,6 +72,10 @@ export type Errno = keyof typeof table
 /** The Linux number of an error name, positive as in errno.h. */
 export const errnoNumber = (name: Errno): number => table[name][0]
 
+/** The same of any text; undefined for what is no name. */
+export const errnoOf = (name: string): number | undefined =>
+  Object.hasOwn(table, name) ? errnoNumber(name as Errno) : undefined
+
 const names = new Map<number, Errno>(Object.entries(table).map(([name, [number]]) => [number, name as Errno]))
 
 /** The name of a Linux error number; EIO for a number that has no name here. */

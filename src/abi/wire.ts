@@ -358,6 +358,10 @@ export interface KernelService {
   flush(): Promise<Reply<void>>
   /** Tells on the port, by a boolean, whenever it changes whether something is not on disk yet. */
   watchDirty(port: MessagePortLike): Promise<Reply<void>>
+  /** Mounts one more thing, for the process `pid`; gives the warnings that it earned. */
+  mount(id: string, mount: unknown, pid?: number): Promise<Reply<readonly string[]>>
+  /** The page serves a FUSE filesystem on the port: requests and replies as bytes; `null` ends it. Errors: EINVAL, EEXIST. */
+  serveFuse(name: string, port: MessagePortLike): Promise<Reply<void>>
   shutdown(): Promise<Reply<void>>
 }
 

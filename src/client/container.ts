@@ -2,11 +2,14 @@
 
 import type { Change, CommitOptions, ExportedLayer, ExportLayerOptions, ImageInfo } from '../abi/images.ts'
 import type { ContainerState, FileCall, FileCalls, LaunchOptions, MountInfo, StartedProcess } from '../abi/wire.ts'
-import type { ProcessInput } from '../oci/spec.ts'
+import type { ProcessInput, SpecInput } from '../oci/spec.ts'
 import { type FileSystem, fileSystem } from './file-system.ts'
 import { Image } from './image.ts'
 import type { Kernel } from './kernel.ts'
 import { launchOptions, moved, Process, type RunOptions, Stdio } from './process.ts'
+
+/** A mount as a spec has it. */
+export type MountInput = NonNullable<SpecInput['mounts']>[number]
 
 /** A layer that left a container. */
 export type Layer = Omit<ExportedLayer, 'parts'> & { readonly blob: Blob }
@@ -67,6 +70,14 @@ export class Container {
   /** Its mount table, in the order of mounting. */
   mounts(): Promise<readonly MountInfo[]> {
     return this.#kernel.call('mounts', [this.id])
+  }
+
+  /**
+   * Mounts one more thing, as `mounts` of a spec have it; gives the warnings that it earned. Options such as `fd=4` of type `fuse`
+   * mean the descriptors of `process`, which may be of any container. Errors: those of a mount in a spec; ESRCH.
+   */
+  mount(mount: MountInput, { process }: { process?: Process } = {}): Promise<readonly string[]> {
+    return this.#kernel.call('mount', [this.id, mount, process?.pid])
   }
 
   /** What its files are different in from what its root was made from: look before you commit or discard. */

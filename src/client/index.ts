@@ -26,10 +26,19 @@ export type {
 export type { ProcessInput, SpecInput } from '../oci/spec.ts'
 export type { Encoding, Mode, OpenFlags, Time, WriteData } from './arguments.ts'
 export type { Bytes } from './blobs.ts'
-export type { Container, Layer } from './container.ts'
+export type { Container, Layer, MountInput } from './container.ts'
 export type { SandboxError } from './errors.ts'
 export type { FileHandle, ReadStreamOptions, ReadWriteOptions, WriteStreamOptions } from './file-handle.ts'
 export type { FileSystem, ListOptions, ReadFileOptions, WriteFileOptions } from './file-system.ts'
+export type {
+  FuseAttributes,
+  FuseEntry,
+  FuseOperations,
+  FuseRequest,
+  FuseServerOptions,
+  FuseUsage,
+} from './fuse/operations.ts'
+export type { FuseServer } from './fuse/server.ts'
 export type { Image } from './image.ts'
 export type { KernelSource } from './kernel.ts'
 export type { Pipe, PipeEnd } from './pipe.ts'

@@ -9,6 +9,7 @@ import { ErrnoError } from '../abi/errno.ts'
 import type { Tree } from '../abi/tree.ts'
 import type { ExitStatus, PlatformName } from '../abi/wire.ts'
 import { DeviceRegistry } from '../devices/device-registry.ts'
+import { Connection } from '../fs/fuse/connection.ts'
 import { tmpfsType } from '../fs/tmpfs/tmpfs.ts'
 import { createClock } from '../host/clock.ts'
 import type { RunningProcess } from '../host/process-port.ts'
@@ -62,6 +63,12 @@ class FakeRuntime implements ServedRuntime {
   readonly ids = new Map<string, unknown>()
   readonly #files: Files
   readonly pipes: HostPipes
+  readonly fuse = { serve: () => new Connection(), end() {} }
+
+  async mount(): Promise<never[]> {
+    return []
+  }
+
   images(): Promise<never> {
     throw new Error('it has no images')
   }

@@ -6,6 +6,8 @@ import type { SpecInput } from '../oci/spec.ts'
 import { asyncDispose } from './async-dispose.ts'
 import { type Bytes, blobOf } from './blobs.ts'
 import { Container } from './container.ts'
+import type { FuseOperations, FuseServerOptions } from './fuse/operations.ts'
+import type { FuseServer } from './fuse/server.ts'
 import { guestWorkers } from './guest-workers.ts'
 import { Image } from './image.ts'
 import { Kernel, type KernelSource } from './kernel.ts'
@@ -152,6 +154,19 @@ export class Sandbox extends EventTarget {
     const image = new Image(this.#kernel, info as ImageInfo)
     this.#provided.push(blob)
     return image
+  }
+
+  /**
+   * Serves a filesystem from the page: mounts of type `fuse` whose source is `fuse:NAME` show what the operations say. Its server's
+   * `end` makes what is mounted answer ENOTCONN. Errors: EINVAL, EEXIST for the name.
+   */
+  async fuse(name: string, operations: FuseOperations, options: FuseServerOptions = {}): Promise<FuseServer> {
+    const { serveFuse } = await import('./fuse/server.ts')
+    const { port1, port2 } = new MessageChannel()
+    await this.#kernel.call('serveFuse', [name, moved(port2)])
+    const server = serveFuse(name, port1, operations, options)
+    this.#kernel.onEnd(() => server.end())
+    return server
   }
 
   /** The state of every container. */

@@ -32,7 +32,9 @@ import type {
 import type { Files } from '../kernel/files.ts'
 import type { HostPipes } from '../kernel/host-pipes.ts'
 import type { ProcessStdio } from '../kernel/process.ts'
+import type { FuseServers } from '../oci/fuse-servers.ts'
 import type { Volumes } from '../oci/volumes.ts'
+import { connectFusePort } from './fuse-port.ts'
 import { ProcessPort, type RunningProcess } from './process-port.ts'
 
 /** What is served: the containers of one sandbox, as oci/runtime.ts has them. */
@@ -51,6 +53,8 @@ export interface ServedRuntime {
   files(id: string): Files
   readonly pipes: HostPipes
   images(): Promise<ServedImages>
+  mount(id: string, mount: unknown, pid?: number): Promise<readonly string[]>
+  readonly fuse: Pick<FuseServers, 'serve' | 'end'>
   readonly volumes: Pick<Volumes, 'calls' | 'flush' | 'onDirty'>
   shutdown(): Promise<void>
 }
@@ -62,6 +66,8 @@ type ServedImages = {
 export interface Booted {
   readonly runtime: ServedRuntime
   readonly report: BootReport
+  /** Keeps the kernel from blocking its thread while only the event loop can bring something. */
+  readonly awaited?: (work: Promise<void>) => void
 }
 
 /** Makes a runtime for what the page asks for; an error's message is for the person who wrote the page. */
@@ -183,6 +189,18 @@ class Service implements KernelService {
   watchDirty(port: MessagePortLike) {
     return reply(() => {
       this.#runtime.volumes.onDirty = (dirty) => port.postMessage(dirty)
+    })
+  }
+
+  mount(id: string, mount: unknown, pid?: number) {
+    return reply(() => this.#runtime.mount(id, mount, pid))
+  }
+
+  serveFuse(name: string, port: MessagePortLike) {
+    return reply(() => {
+      const { fuse } = this.#runtime
+      const awaited = this.#booted!.awaited ?? (() => {})
+      connectFusePort(port as MessagePort, fuse.serve(name), { awaited, ended: () => fuse.end(name) })
     })
   }
 

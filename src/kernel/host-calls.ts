@@ -173,7 +173,9 @@ export class HostCalls {
   }
 
   #find(path: string, follow: boolean): VirtualDentry {
-    return resolve(this.#task, this.#task.cwd, path, follow)
+    const place = resolve(this.#task, this.#task.cwd, path, follow)
+    place.dentry.inode.refresh?.(this.#task.attempt)
+    return place
   }
 
   #file(fd: number): FileDescription {

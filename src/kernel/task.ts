@@ -207,7 +207,9 @@ export class Task implements Syscalls, Context, TaskPlaces, Caller {
   /** The file that a path, or with AT_EMPTY_PATH the descriptor itself, denotes. */
   #find(dirfd: number, path: string, flags: number): VirtualDentry {
     if (path === '' && flags & AT_EMPTY_PATH) return this.#placeOf(dirfd)
-    return resolve(this, this.#start(dirfd, path), path, (flags & AT_SYMLINK_NOFOLLOW) === 0)
+    const place = resolve(this, this.#start(dirfd, path), path, (flags & AT_SYMLINK_NOFOLLOW) === 0)
+    if (place.dentry.refreshes) place.dentry.inode.refresh!(this.attempt)
+    return place
   }
 
   /** For positional I/O. Errors: EINVAL for a negative offset, whatever the descriptor; EBADF. */

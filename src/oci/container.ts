@@ -25,6 +25,7 @@ import { openAll, type Redirections, releaseAll } from '../kernel/redirections.t
 import { Task } from '../kernel/task.ts'
 import { traceTo } from '../kernel/trace-file.ts'
 import { credentialsOf } from '../vfs/context.ts'
+import type { FileDescription } from '../vfs/description.ts'
 import type { Mount, MountNamespace } from '../vfs/mount.ts'
 import { releaseNamespace } from '../vfs/mount-tree.ts'
 import { openAt } from '../vfs/open.ts'
@@ -104,6 +105,16 @@ export class Container {
   get layeredRoot(): LayeredRoot {
     if (this.#layeredRoot) return this.#layeredRoot
     throw new Error(`the root of container "${this.id}" has no layers: give its spec a root, be it an empty tree`)
+  }
+
+  get namespace(): MountNamespace {
+    return this.#namespace
+  }
+
+  /** The open files behind the descriptors of one of its processes; undefined for a process of another. */
+  openFileOf(pid: number): ((fd: number) => FileDescription | undefined) | undefined {
+    const task = this.#processes.get(pid)?.task
+    return task && ((fd) => task.openFile(fd))
   }
 
   get mounts(): MountInfo[] {

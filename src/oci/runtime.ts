@@ -18,6 +18,8 @@ import type {
 } from '../abi/wire.ts'
 import { DeviceRegistry } from '../devices/device-registry.ts'
 import { memoryDevices } from '../devices/memory-devices.ts'
+import { fuseDevice } from '../fs/fuse/device.ts'
+import { fuseType } from '../fs/fuse/fuse.ts'
 import type { ContentReaders } from '../fs/gofer/content.ts'
 import { goferType } from '../fs/gofer/gofer.ts'
 import { overlayType } from '../fs/overlay/overlay.ts'
@@ -33,8 +35,11 @@ import type { Images } from './archive/images.ts'
 import { Bundle } from './bundle.ts'
 import { Container, type Host } from './container.ts'
 import { type Flags, flagsOf } from './flags.ts'
+import { FuseServers } from './fuse-servers.ts'
+import { mountFurther } from './mounts/further.ts'
 import { readHints } from './mounts/hints.ts'
 import { type MounterOptions, mountAll } from './mounts/mounter.ts'
+import type { SetUpOptions } from './mounts/set-up.ts'
 import { SharedVolumes } from './mounts/shared-volumes.ts'
 import { parseUppers } from './mounts/uppers.ts'
 import { Programs } from './programs.ts'
@@ -64,6 +69,8 @@ export class Runtime implements Host {
   readonly volumes: Volumes
   readonly inline: boolean
   readonly shared: SharedVolumes
+  /** Filesystems that the page serves. */
+  readonly fuse: FuseServers
   readonly #bundle: Bundle
   /** undefined while a container of that id is being created. */
   readonly #containers = new Map<string, Container | undefined>()
@@ -77,6 +84,7 @@ export class Runtime implements Host {
     this.#options = options
     const devices = new DeviceRegistry()
     for (const device of memoryDevices(options.entropy)) devices.register(device)
+    devices.register(fuseDevice)
     this.waiting = options
     this.inline = options.inline ?? false
     this.runner = this.#committing(options)
@@ -84,6 +92,8 @@ export class Runtime implements Host {
     this.vfs.types.register(tmpfsType)
     this.vfs.types.register(overlayType)
     this.vfs.types.register(goferType(options.readers))
+    this.vfs.types.register(fuseType)
+    this.fuse = new FuseServers(this.vfs)
     this.programs = new Programs(options.runner, options)
     this.pipes = new HostPipes(this.vfs, options)
     this.#bundle = new Bundle(this.vfs)
@@ -157,10 +167,7 @@ export class Runtime implements Host {
       }
       const restore = await this.#restoreOf(id, spec, flags, upper)
       withdraw = this.shared.enter(readHints(spec.annotations ?? {}, warn))
-      const { vfs, waiting, volumes, shared } = this
-      const contents = () => undefined
-      const options = { vfs, bundle: this.#bundle, waiting, volumes, shared, contents, warn, restore, uppers }
-      const mounted = await mountAll(spec, options)
+      const mounted = await mountAll(spec, { ...this.#mounting(warn), restore, uppers })
       this.#containers.set(id, new Container(this, id, spec, mounted))
       return { warnings }
     } catch (error) {
@@ -169,6 +176,35 @@ export class Runtime implements Host {
       await this.volumes.closed().catch(() => {})
       throw error
     }
+  }
+
+  #mounting(warn: (warning: string) => void): SetUpOptions {
+    const { vfs, waiting, volumes, shared, fuse } = this
+    return { vfs, bundle: this.#bundle, waiting, volumes, shared, fuse, contents: () => undefined, warn }
+  }
+
+  /**
+   * Mounts something in a container that is there. `pid` is the process whose descriptors options such as `fd=3` mean, of whatever
+   * container. Gives the warnings that it earned. Errors: SpecError; ENOENT, ESRCH; those of the mount.
+   */
+  async mount(id: string, input: unknown, pid?: number): Promise<string[]> {
+    const { spec, warnings } = parseSpec({ mounts: [input] })
+    const { namespace } = this.#get(id)
+    const openFile = pid === undefined ? undefined : this.#openFileOf(pid)
+    const warn = (warning: string) => {
+      if (!warnings.includes(warning)) warnings.push(warning)
+    }
+    const uppers = parseUppers('none')
+    await mountFurther(namespace, spec.mounts![0]!, { ...this.#mounting(warn), openFile, uppers })
+    return warnings
+  }
+
+  #openFileOf(pid: number): SetUpOptions['openFile'] {
+    for (const container of this.#containers.values()) {
+      const openFile = container?.openFileOf(pid)
+      if (openFile) return openFile
+    }
+    throw new ErrnoError('ESRCH', undefined, `no process ${pid} is running`)
   }
 
   /** What fills the upper of a root: the snapshot of the call, or one that an annotation names. */
@@ -273,6 +309,7 @@ export class Runtime implements Host {
     await Promise.all(containers.map((container) => container?.destroy()))
     this.pipes.closeAll()
     this.shared.release()
+    this.fuse.endAll()
     this.#bundle.release()
     await this.volumes.closed()
     this.vfs.types.release()

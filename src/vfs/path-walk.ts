@@ -109,7 +109,6 @@ export class PathWalk {
       if (child === undefined) return false
       if (!this.enter(child, follow)) break
     }
-    if (this.dentry.refreshes) this.dentry.inode.refresh!(this.context.attempt)
     if (this.slash && this.dentry.kind !== 'directory') throw new ErrnoError('ENOTDIR', this.path)
     return true
   }

@@ -12,6 +12,7 @@ import { requireAccess } from './permissions.ts'
 export function searchableAt(context: Context, start: VirtualDentry, path: string): VirtualDentry {
   const place = resolve(context, start, path, true)
   if (place.dentry.kind !== 'directory') throw new ErrnoError('ENOTDIR', path)
+  place.dentry.inode.refresh?.(context.attempt)
   requireAccess(context.credentials, place.dentry.inode, X_OK)
   return place
 }

@@ -3,12 +3,14 @@
 import { ErrnoError } from '../../abi/errno.ts'
 import { untilDone, type Waiting } from '../../kernel/attempts.ts'
 import type { Task } from '../../kernel/task.ts'
+import type { MountRequest } from '../../vfs/filesystem.ts'
 import type { DirectoryInode, Inode } from '../../vfs/inode.ts'
 import type { VirtualDentry } from '../../vfs/mount.ts'
 import { resolve } from '../../vfs/path-walk.ts'
 import type { Vfs } from '../../vfs/vfs.ts'
 import { Attempt } from '../../vfs/waiting.ts'
 import type { Bundle } from '../bundle.ts'
+import type { FuseServers } from '../fuse-servers.ts'
 import type { Acquired, Volumes } from '../volumes.ts'
 import type { SharedVolumes } from './shared-volumes.ts'
 
@@ -23,7 +25,10 @@ export interface SetUpOptions {
   readonly shared: SharedVolumes
   /** What fills a filesystem in memory before it is mounted, by what its mount is found again by; `/` is the root. */
   readonly contents: (unique: string) => Fill | undefined
+  readonly fuse: FuseServers
   readonly warn: (warning: string) => void
+  /** The descriptors of the process for which something is mounted. */
+  readonly openFile?: MountRequest['openFile'] | undefined
 }
 
 export class SetUp {
@@ -31,6 +36,8 @@ export class SetUp {
   readonly bundle: Bundle
   readonly volumes: Volumes
   readonly shared: SharedVolumes
+  readonly fuse: FuseServers
+  readonly openFile: MountRequest['openFile']
   readonly warn: (warning: string) => void
   /** What steps hold while they wait. */
   readonly attempt = new Attempt()
@@ -41,7 +48,9 @@ export class SetUp {
   readonly #waiting: Waiting
   readonly #contents: SetUpOptions['contents']
 
-  constructor({ vfs, bundle, waiting, volumes, shared, contents, warn }: SetUpOptions) {
+  constructor({ vfs, bundle, waiting, volumes, shared, fuse, contents, warn, openFile }: SetUpOptions) {
+    this.fuse = fuse
+    this.openFile = openFile
     this.vfs = vfs
     this.bundle = bundle
     this.volumes = volumes

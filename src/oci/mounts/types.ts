@@ -5,6 +5,7 @@ import { AT_FDCWD } from '../../abi/linux.ts'
 import { parseOverlayOptions } from '../../fs/overlay/options.ts'
 import type { FilesystemTypes } from '../../vfs/filesystem.ts'
 import type { Mount } from '../../vfs/mount.ts'
+import { FuseServers } from '../fuse-servers.ts'
 import { overlayOf, overMemory, volumeAsUpper, withUpper } from './layering.ts'
 import { TAKEOVER } from './options.ts'
 import type { PreparedMount } from './prepare.ts'
@@ -52,6 +53,12 @@ const TYPES: Readonly<Record<string, MountType>> = {
   devpts: kernelType('devpts'),
   cgroup: kernelType('cgroup', 'all', 'cpu', 'cpuacct', 'cpuset', 'devices', 'job', 'memory', 'pids'),
   mqueue: kernelType('mqueue'),
+  fuse: {
+    filesystem: 'fuse',
+    data: [...['fd', 'rootmode', 'user_id', 'group_id', 'default_permissions', 'allow_other', 'max_read', 'subtype']],
+    plainData: true,
+    make: fuse,
+  },
 }
 
 /** What a type means; undefined for one that is not there. Names are matched exactly. */
@@ -72,6 +79,15 @@ function tmpfs(setUp: SetUp, { spec, place, unique, options }: PreparedMount): M
     volume?.mount.superblock ??
     vfs.newFilesystem({ type: 'tmpfs', data: options.data, source, internal: { contents: setUp.fill(unique) } })
   return vfs.newMount(superblock, { source, flags: options.flags })
+}
+
+/** What the page serves under a name, or what a process serves by a descriptor of /dev/fuse. */
+function fuse({ vfs, fuse, openFile }: SetUp, { spec, options: { data, flags } }: PreparedMount): Mount {
+  const source = spec.source || 'fuse'
+  const name = FuseServers.nameOf(spec.source)
+  const superblock =
+    name === undefined ? vfs.newFilesystem({ type: 'fuse', data, source, openFile }) : fuse.superblock(name, data)
+  return vfs.newMount(superblock, { source, flags })
 }
 
 function bind(setUp: SetUp, { spec, place, upper, unique, options: { flags, recursive } }: PreparedMount): Mount {
