@@ -288,7 +288,7 @@ export class Task implements Syscalls, Context, TaskPlaces, Caller {
     requireFlags(flags, OF_A_FILE | AT_NO_AUTOMOUNT, path)
     if (path === '' && flags & AT_EMPTY_PATH) return this.#stat(this.#placeOf(dirfd))
     const walk = new PathWalk(this, this.#start(dirfd, path), path)
-    return walk.tryToEnd((flags & AT_SYMLINK_NOFOLLOW) === 0) ? statOf(walk.dentry.inode) : undefined
+    return walk.tryToEnd((flags & AT_SYMLINK_NOFOLLOW) === 0) ? this.#stat(walk) : undefined
   }
 
   #stat({ dentry }: Pick<VirtualDentry, 'dentry'>): Stat {
