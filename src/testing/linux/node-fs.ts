@@ -40,7 +40,9 @@ export class NodeFsSyscalls implements SpecTask {
   #path(dirfd: number, path: string): string {
     if (path.startsWith('/')) no('an absolute path')
     if (path === '') return ''
-    const from = dirfd === AT_FDCWD ? this.#base : `/proc/self/fd/${this.#known(dirfd)}`
+    // Which of several errors comes first, only a call with that descriptor would tell.
+    if (dirfd !== AT_FDCWD && !this.#open.has(dirfd)) no('a directory that is not open')
+    const from = dirfd === AT_FDCWD ? this.#base : `/proc/self/fd/${dirfd}`
     const whole = `${from}/${path}`
     if (path.length < PATH_MAX && whole.length >= PATH_MAX) no('a path of nearly 4,096 bytes')
     return whole
