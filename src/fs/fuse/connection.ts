@@ -97,15 +97,15 @@ export class Connection {
   #state: 'unmounted' | 'starting' | 'ready' | 'refused' | 'aborted' | 'gone' = 'unmounted'
   #lastUnique = 0n
   /** For the server to read, in this order. */
-  #waiting: Request[] = []
+  readonly #waiting = new Set<Request>()
   /** What waits for the reply to INIT. */
-  #held: Request[] = []
+  readonly #held = new Set<Request>()
   readonly #out = new Map<bigint, Request>()
   readonly #room = new WaitQueue()
 
   /** Requests that wait for the server or for a reply. */
   get active(): number {
-    return this.#waiting.length + this.#held.length + this.#out.size
+    return this.#waiting.size + this.#held.size + this.#out.size
   }
 
   get isMounted(): boolean {
@@ -114,7 +114,7 @@ export class Connection {
 
   /** Something can be read. */
   get hasNext(): boolean {
-    return this.#waiting.length > 0
+    return this.#waiting.size > 0
   }
 
   /** Nothing will be read or written any more. */
@@ -151,8 +151,8 @@ export class Connection {
     const pages = said.flags & FUSE_MAX_PAGES ? Math.min(Math.max(said.maxPages, 1), MOST_PAGES) : 32
     this.maxWrite = Math.max(FUSE_PAGE, Math.min(said.maxWrite, pages * FUSE_PAGE))
     this.maxRead = Math.min(this.maxRead, pages * FUSE_PAGE)
-    const held = this.#held
-    this.#held = []
+    const held = [...this.#held]
+    this.#held.clear()
     for (const request of held) this.#enqueue(request)
   }
 
@@ -181,10 +181,10 @@ export class Connection {
 
   #enqueue(request: Request): void {
     if (this.#state === 'starting' && request.op !== Op.INIT) {
-      this.#held.push(request)
+      this.#held.add(request)
       return
     }
-    this.#waiting.push(request)
+    this.#waiting.add(request)
     this.readable.wake()
   }
 
@@ -192,8 +192,8 @@ export class Connection {
   abandon(request: Request): void {
     if (request.state === 'done') return
     if (request.state === 'waiting') {
-      this.#waiting = this.#waiting.filter((other) => other !== request)
-      this.#held = this.#held.filter((other) => other !== request)
+      this.#waiting.delete(request)
+      this.#held.delete(request)
       this.#done(request, 'EINTR')
     } else if (!this.missing.has(Op.INTERRUPT)) {
       const body = interruptIn.bytes({ unique: request.unique })
@@ -209,10 +209,11 @@ export class Connection {
   /** The next request for the server, of at most `room` bytes; undefined when there is none. Errors: ENODEV, ECONNABORTED. */
   next(room = Number.POSITIVE_INFINITY): Uint8Array | undefined {
     for (;;) {
-      if (this.#state === 'gone' && this.#waiting.length === 0) throw new ErrnoError('ENODEV')
+      if (this.#state === 'gone' && this.#waiting.size === 0) throw new ErrnoError('ENODEV')
       if (this.#state === 'aborted') throw new ErrnoError('ECONNABORTED')
-      const request = this.#waiting.shift()
+      const [request] = this.#waiting
       if (!request) return undefined
+      this.#waiting.delete(request)
       if (request.bytes.length > room) {
         this.#done(request, 'EIO')
         continue
@@ -272,8 +273,8 @@ export class Connection {
 
   #endAll(error: Errno): void {
     const all = [...this.#waiting, ...this.#held, ...this.#out.values()]
-    this.#waiting = []
-    this.#held = []
+    this.#waiting.clear()
+    this.#held.clear()
     this.#out.clear()
     for (const request of all) if (request.state !== 'done') this.#done(request, error)
     this.readable.wake()
