@@ -1,19 +1,20 @@
 /**
  * Devices by kind and number, and the major numbers that are given out.
  *
- * Invariants: a (kind, major, minor) is registered once; the first registration stays. A dynamic major has one owner, or
+ * Invariants: a (kind, major, minor) is registered once, and so is (kind, major) for all minors; the first registration stays. A dynamic major has one owner, or
  * one key that shares it for ever.
  */
 
 import { ErrnoError } from '../abi/errno.ts'
 import type { Context, DeviceTable, Opening } from '../vfs/context.ts'
 import type { SpecialInode, Stream } from '../vfs/inode.ts'
-import { majorOf, makeDevice, minorOf } from '../vfs/kinds.ts'
+import { majorOf, minorOf } from '../vfs/kinds.ts'
 
 export interface Device {
   readonly kind: 'char' | 'block'
   readonly major: number
-  readonly minor: number
+  /** Left out: all minors of the major that have no device of their own. */
+  readonly minor?: number
   /** What /proc/devices calls it, with its siblings; left out: it is not listed there. */
   readonly group?: string
   /** Its path below /dev; left out: it has no node there. */
@@ -37,13 +38,15 @@ export class DeviceRegistry implements DeviceTable {
 
   /** Errors: a plain Error when the number is taken: that is a bug of the caller. */
   register(device: Device): void {
-    const key = keyOf(device.kind, makeDevice(device.major, device.minor))
+    const key = keyOf(device.kind, device.major, device.minor)
     if (this.#devices.has(key)) throw new Error(`device ${key} is registered already`)
     this.#devices.set(key, device)
   }
 
   open(inode: SpecialInode, context: Context, opening: Opening): Stream {
-    const device = this.#devices.get(keyOf(inode.kind, inode.rdev))
+    const { kind, rdev } = inode
+    const device =
+      this.#devices.get(keyOf(kind, majorOf(rdev), minorOf(rdev))) ?? this.#devices.get(keyOf(kind, majorOf(rdev)))
     if (!device) throw new ErrnoError('ENXIO')
     return device.open(context, opening)
   }
@@ -87,11 +90,11 @@ export class DeviceRegistry implements DeviceTable {
   #listKind(kind: Device['kind']): string {
     const lines = new Set<string>()
     const devices = [...this.#devices.values()].filter((device) => device.kind === kind)
-    for (const { major, group } of devices.sort((a, b) => a.major - b.major || a.minor - b.minor)) {
+    for (const { major, group } of devices.sort((a, b) => a.major - b.major || (a.minor ?? 0) - (b.minor ?? 0))) {
       if (group !== undefined) lines.add(`${String(major).padStart(3)} ${group}\n`)
     }
     return [...lines].join('')
   }
 }
 
-const keyOf = (kind: SpecialInode['kind'], rdev: number) => `${kind} ${majorOf(rdev)}:${minorOf(rdev)}`
+const keyOf = (kind: SpecialInode['kind'], major: number, minor?: number) => `${kind} ${major}:${minor ?? '*'}`

@@ -47,6 +47,8 @@ class AlwaysReady implements Stream {
   readonly read: Transfer
   readonly write: Transfer
   readonly queue = new WaitQueue()
+  readonly unpositioned = true
+  readonly lockable = true
   constructor(read: Transfer, write: Transfer) {
     this.read = read
     this.write = write

@@ -17,6 +17,8 @@ import { LineDiscipline, type TerminalSignal } from './line-discipline.ts'
 
 /** Who has the screen and the keyboard. */
 export interface Master {
+  /** No program has it open any more. */
+  closed?(): void
   /** Something is for the screen: a view that is valid only during the call. */
   shown(bytes: Uint8Array): void
   /** A signal for who works at the terminal. */
@@ -44,6 +46,7 @@ export class PseudoTerminal implements Stream {
   /** Bytes that went to the screen, and those of them that it has taken. */
   #shown = 0
   #seen = 0
+  #opens = 0
   #inputEnded = false
   #hungUp = false
 
@@ -142,6 +145,22 @@ export class PseudoTerminal implements Stream {
       }
     }
     discipline.settle()
+  }
+
+  /** One more open file of the slave's end. Errors: ENXIO once it was hung up. */
+  open(): Stream {
+    if (this.#hungUp) throw new ErrnoError('ENXIO', undefined, 'the terminal was hung up')
+    this.#opens++
+    return this
+  }
+
+  /** How many open files of the slave's end there are. */
+  get opens(): number {
+    return this.#opens
+  }
+
+  release(): void {
+    if (--this.#opens === 0) this.#master.closed?.()
   }
 
   read(memory: Uint8Array, at: number, length: number, nonblocking: boolean, attempt: Attempt): number {

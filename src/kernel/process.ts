@@ -164,12 +164,13 @@ export class Process {
     const master = { shown: sink(stdio.stdout), signal: (signal: string) => this.#hear(signal) }
     const tty = terminal && new PseudoTerminal(master, vfs.clock, terminal, options.screenAhead)
     this.terminal = tty
+    task.terminal = tty
     const now = vfs.clock.coarse()
     const { anonymousFiles } = vfs
     const output = (to: (bytes: Uint8Array) => void, name: string) =>
       anonymousFiles.open(new HostOutput(sink(to)), 'fifo', O_WRONLY, name, now)
     const streams = tty
-      ? shared(3, () => anonymousFiles.open(tty, 'char', O_RDWR, 'tty', now, makeDevice(PTS_MAJOR, 0)))
+      ? shared(3, () => anonymousFiles.open(tty.open(), 'char', O_RDWR, 'tty', now, makeDevice(PTS_MAJOR, 0)))
       : [
           () => anonymousFiles.open(this.#input, 'fifo', O_RDONLY, 'stdin', now),
           () => output(stdio.stdout, 'stdout'),

@@ -28,7 +28,7 @@ import {
 import type { Clock } from '../abi/platform.ts'
 import type { DirectoryEntry, FileKind, PollRequest, Stat, Syscalls } from '../abi/syscalls.ts'
 import { changeMode, changeOwner, changeTimes, checkAccess, readLink, statOf, truncateAt } from '../vfs/attributes.ts'
-import type { Context, Credentials, DeviceTable } from '../vfs/context.ts'
+import type { Context, Credentials, DeviceTable, SessionTerminal } from '../vfs/context.ts'
 import type { FileDescription } from '../vfs/description.ts'
 import { allocate, listDirectory, read, seek, truncateFile, write } from '../vfs/io.ts'
 import { type MountNamespace, VirtualDentry } from '../vfs/mount.ts'
@@ -72,6 +72,7 @@ export class Task implements Syscalls, Context, TaskPlaces, Caller {
   readonly fileSizeLimit: number | undefined
   /** What SIGXFSZ does; the process that the task belongs to says. */
   fileSizeExceeded: () => void = () => {}
+  terminal: SessionTerminal | undefined
   readonly #vfs: Vfs
   #confined: boolean
   #root: VirtualDentry

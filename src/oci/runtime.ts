@@ -18,6 +18,8 @@ import type {
 } from '../abi/wire.ts'
 import { DeviceRegistry } from '../devices/device-registry.ts'
 import { memoryDevices } from '../devices/memory-devices.ts'
+import { terminalDevices } from '../devices/terminal-devices.ts'
+import { devtmpfsTypes } from '../fs/devtmpfs/devtmpfs.ts'
 import { fuseDevice } from '../fs/fuse/device.ts'
 import { fuseType } from '../fs/fuse/fuse.ts'
 import type { ContentReaders } from '../fs/gofer/content.ts'
@@ -83,8 +85,8 @@ export class Runtime implements Host {
   constructor(options: RuntimeOptions) {
     this.#options = options
     const devices = new DeviceRegistry()
-    for (const device of memoryDevices(options.entropy)) devices.register(device)
     devices.register(fuseDevice)
+    for (const device of [...memoryDevices(options.entropy), ...terminalDevices]) devices.register(device)
     this.waiting = options
     this.inline = options.inline ?? false
     this.runner = this.#committing(options)
@@ -94,6 +96,7 @@ export class Runtime implements Host {
     this.vfs.types.register(goferType(options.readers))
     this.vfs.types.register(fuseType)
     this.fuse = new FuseServers(this.vfs)
+    for (const type of devtmpfsTypes(devices)) this.vfs.types.register(type)
     this.programs = new Programs(options.runner, options)
     this.pipes = new HostPipes(this.vfs, options)
     this.#bundle = new Bundle(this.vfs)

@@ -47,6 +47,12 @@ export interface DeviceTable {
   open(inode: SpecialInode, context: Context, opening: Opening): Stream
 }
 
+/** A controlling terminal: tty(4). */
+export interface SessionTerminal {
+  /** Another open file of it. Errors: EIO once it was hung up. */
+  open(): Stream
+}
+
 /** What an operation needs besides its arguments. */
 export interface Context {
   readonly clock: Clock
@@ -64,6 +70,8 @@ export interface Context {
   readonly attempt: Attempt
   /** The open file behind a descriptor of the caller, if there is one. */
   openFile?(fd: number): FileDescription | undefined
+  /** The terminal of its session, which /dev/tty and /dev/console lead to; none if left out. */
+  readonly terminal?: SessionTerminal | undefined
   /** Taken from the mode of new files, unless their directory has a default ACL (umask(2)); 0 if left out. */
   readonly umask?: number
   /** RLIMIT_FSIZE: no regular file is made longer than so many bytes; none if left out. */

@@ -34,7 +34,10 @@ export interface FilesystemType {
   /** Shown in /proc/filesystems. */
   readonly userListable: boolean
   readonly requiresDevice?: boolean
-  /** Errors: EINVAL for options that the type does not know or can't read, with the option in `detail`. */
+  /**
+   * A filesystem of the type's own choice: a new one, or one that is mounted elsewhere or endures.
+   * Errors: EINVAL for options that the type does not know or can't read, with the option in `detail`.
+   */
   mount(request: MountRequest): Filesystem
   /** The registry goes away. */
   release?(): void

@@ -252,6 +252,8 @@ export interface Stream {
   readonly isTerminal?: boolean
   /** Bytes that can be read without waiting (FIONREAD of ioctl_tty(2)); left out where nobody can tell. */
   readonly available?: number
+  /** It takes offsets, which mean nothing to it: lseek(2) ends at 0 wherever it is sent, as for null(4). */
+  readonly unpositioned?: boolean
   /** Takes locks of flock(2) and fcntl(2). */
   readonly lockable?: boolean
   /** A descriptor was closed, maybe not the last one. An error is what close(2) tells; the descriptor is gone all the same. */
@@ -279,6 +281,8 @@ export interface Filesystem {
   readonly root: Inode
   /** Nothing in it can change through any mount. */
   readonly readonly: boolean
+  /** It is there though nothing shows it: the type answers every mount with it. It is never released. */
+  readonly enduring?: boolean
   /** Its files take no locks: flock(2) and fcntl(2) answer ENOLCK. */
   readonly lockless?: boolean
   /** Whoever serves it decides who may do what: permission bits forbid nothing here (FUSE without default_permissions). */

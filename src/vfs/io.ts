@@ -49,7 +49,7 @@ export function read(
 ): number {
   const { inode, stream } = file
   if (stream) {
-    if (offset !== undefined) throw new ErrnoError('ESPIPE')
+    if (offset !== undefined && !stream.unpositioned) throw new ErrnoError('ESPIPE')
     if (!file.readable) throw new ErrnoError('EBADF')
     return readStream(context, file, memory, ranges)
   }
@@ -119,7 +119,7 @@ export function write(
 ): number {
   const { inode, stream } = file
   if (stream) {
-    if (offset !== undefined) throw new ErrnoError('ESPIPE')
+    if (offset !== undefined && !stream.unpositioned) throw new ErrnoError('ESPIPE')
     if (!file.writable) throw new ErrnoError('EBADF')
     return writeStream(context, file, memory, ranges)
   }
@@ -286,6 +286,7 @@ export function seek(context: Context, file: FileDescription, offset: number, wh
   const { inode } = file
   if (file.isPath) throw new ErrnoError('EBADF')
   if (whence < SEEK_SET || whence > SEEK_HOLE) throw new ErrnoError('EINVAL')
+  if (file.stream?.unpositioned) return 0
   if (file.stream) throw new ErrnoError('ESPIPE')
   if (whence === SEEK_END || whence === SEEK_DATA || whence === SEEK_HOLE) inode.refresh?.(context.attempt)
   let target: number

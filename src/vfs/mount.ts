@@ -66,7 +66,7 @@ export class Superblock {
   }
 
   #releaseIfUnused(): void {
-    if (this.views.size > 0 || this.opens > 0) return
+    if (this.views.size > 0 || this.opens > 0 || this.filesystem.enduring) return
     this.watches?.endEverything()
     this.filesystem.release?.()
     this.#released()

@@ -1,7 +1,7 @@
 /**
  * The virtual filesystem as a whole: its types, its live filesystems, and the making of mounts.
  *
- * Invariant: `superblocks` are the filesystems that have a mount or an open file; mount ids only grow; device numbers of
+ * Invariant: `superblocks` are the filesystems that have a mount or an open file, and the enduring ones; mount ids only grow; device numbers of
  * filesystems that are gone are given out again.
  */
 
@@ -45,6 +45,7 @@ export class Vfs {
   readonly devices: DeviceTable
   readonly types = new FilesystemTypes()
   readonly superblocks = new Set<Superblock>()
+  readonly #bySystem = new Map<Filesystem, Superblock>()
   /** Minor numbers for filesystems without a device (major 0): the lowest free one. EMFILE when all are in use. */
   readonly anonymousDevices = new FreeNumbers(2 ** 20 - 1, 'EMFILE')
   /** Tasks: what has a root and a working directory, and must learn when they are moved. */
@@ -62,7 +63,7 @@ export class Vfs {
     this.anonymousFiles = new AnonymousFiles(this.anonymousDevices.take(), clock.coarse())
   }
 
-  /** A new instance of a type, not mounted yet. Errors: ENODEV, and what the type says of its options. */
+  /** An instance of a type, not mounted yet: a new one, or the one that the type has for all. Errors: ENODEV, and what the type says of its options. */
   newFilesystem(request: NewFilesystem): Superblock {
     const type = this.types.require(request.type, { internal: request.byKernel ?? true })
     const dev = this.anonymousDevices.take()
@@ -77,7 +78,9 @@ export class Vfs {
         clock: this.clock,
         dev,
       })
-      return this.#enter(filesystem)
+      const there = this.#bySystem.get(filesystem)
+      if (there) this.anonymousDevices.give(dev)
+      return there ?? this.#enter(filesystem)
     } catch (error) {
       this.anonymousDevices.give(dev)
       throw error
@@ -87,9 +90,11 @@ export class Vfs {
   #enter(filesystem: Filesystem): Superblock {
     const superblock = new Superblock(filesystem, () => {
       this.superblocks.delete(superblock)
+      this.#bySystem.delete(filesystem)
       this.anonymousDevices.give(filesystem.dev)
     })
     this.superblocks.add(superblock)
+    this.#bySystem.set(filesystem, superblock)
     return superblock
   }
 

@@ -44,7 +44,9 @@ export function compileMounts({ mounts = [] }: Spec, registered: FilesystemTypes
     if (spec.type === 'cgroup' && !isBind(spec)) cgroups ??= { spec, place, mandatory: false }
     else own.push({ spec: forced && has(forced) ? { ...spec, type: forced } : spec, place, mandatory: false })
   }
-  const added = MANDATORY.filter(([destination, type]) => !taken.has(destination) && has(type))
+  // A /dev is of no use to a container that could have no terminals in it.
+  const offered = (type: string) => has(type) && (type !== 'devtmpfs' || has('devpts'))
+  const added = MANDATORY.filter(([destination, type]) => !taken.has(destination) && offered(type))
   const mandatory = added.map(([destination, type]) => ({
     spec: { destination, type, source: type },
     place: 'mandatory mount',

@@ -34,9 +34,11 @@ const kernelType = (filesystem: string, ...data: readonly string[]): MountType =
   },
 })
 
+const OF_TMPFS = ['size', 'nr_blocks', 'nr_inodes', 'mode', 'uid', 'gid', 'noswap']
+
 export const TMPFS: MountType = {
   filesystem: 'tmpfs',
-  data: ['size', 'nr_blocks', 'nr_inodes', 'mode', 'uid', 'gid', 'noswap', TAKEOVER],
+  data: [...OF_TMPFS, TAKEOVER],
   plainData: true,
   make: tmpfs,
 }
@@ -49,7 +51,8 @@ const TYPES: Readonly<Record<string, MountType>> = {
   sysfs: kernelType('sysfs'),
   // As gVisor has it: what is bound has the type `none` in many specs, and says so by an option.
   none: kernelType('sysfs'),
-  devtmpfs: kernelType('devtmpfs'),
+  // An instance of its own: containers do not share their nodes.
+  devtmpfs: kernelType('dev', ...OF_TMPFS),
   devpts: kernelType('devpts'),
   cgroup: kernelType('cgroup', 'all', 'cpu', 'cpuacct', 'cpuset', 'devices', 'job', 'memory', 'pids'),
   mqueue: kernelType('mqueue'),

@@ -1,6 +1,7 @@
 /** All specs, in the order of docs/spec.md. */
 
 import { data } from './data.ts'
+import { devices } from './devices.ts'
 import { directories } from './directories.ts'
 import { fuzzed } from './fuzzed.ts'
 import { mounts } from './mounts.ts'
@@ -17,5 +18,5 @@ import { unlinking } from './unlink.ts'
 
 export const specs: readonly Spec[] = [
   ...[...paths, ...names, ...opening, ...renaming, ...unlinking, ...attributes, ...mounts],
-  ...[...data, ...permissions, ...times, ...directories, ...quota, ...fuzzed],
+  ...[...data, ...permissions, ...times, ...directories, ...quota, ...devices, ...fuzzed],
 ]

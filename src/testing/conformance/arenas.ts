@@ -6,6 +6,7 @@
  */
 
 import { DeviceRegistry } from '../../devices/device-registry.ts'
+import { memoryDevices } from '../../devices/memory-devices.ts'
 import { overlayType } from '../../fs/overlay/overlay.ts'
 import { tmpfsType } from '../../fs/tmpfs/tmpfs.ts'
 import { HostCalls } from '../../kernel/host-calls.ts'
@@ -42,9 +43,19 @@ export type Lay = (vfs: Vfs, data: string) => Ground
 
 const MILLISECOND = 1_000_000n
 
+/** No two bytes in a row are the same. */
+const entropy = {
+  next: 0,
+  fill(bytes: Uint8Array) {
+    for (let i = 0; i < bytes.length; i++) bytes[i] = this.next = (this.next + 101) % 251
+  },
+}
+
 /** A Vfs with what the specs need, and a clock that stands. */
 export function newVfs(clock = new TestClock()): Vfs {
-  const vfs = new Vfs(clock, new DeviceRegistry())
+  const devices = new DeviceRegistry()
+  for (const device of memoryDevices(entropy)) devices.register(device)
+  const vfs = new Vfs(clock, devices)
   vfs.types.register(tmpfsType)
   vfs.types.register(overlayType)
   return vfs
