@@ -26,8 +26,8 @@ afterEach(() => world.close())
 
 const prepared = (...mounts: MountSpec[]) => {
   const warnings: string[] = []
-  const { types } = world.runtime.vfs
-  const made = prepareMounts({ mounts }, { scope: 'none' }, types, (warning) => void warnings.push(warning))
+  const known = { vfs: world.runtime.vfs, shared: { hintOf: () => undefined }, uppers: { scope: 'none' } as const }
+  const made = prepareMounts({ mounts }, known, (warning) => void warnings.push(warning))
   return { mounts: made.mounts.filter(({ mandatory }) => !mandatory), warnings }
 }
 const one = (mount: Partial<MountSpec>) => {
