@@ -16,6 +16,7 @@ import {
   POLLOUT,
 } from '../abi/linux.ts'
 import { F_GETPIPE_SZ, F_SETPIPE_SZ } from '../abi/linux-waiting.ts'
+import { HostCalls } from '../kernel/host-calls.ts'
 import { NOTHING_LEFT, World } from '../testing/waiting.ts'
 
 type Process = ReturnType<World['process']>
@@ -61,6 +62,19 @@ describe('a pipe', () => {
     expect(read(a, r, 200_000).outcome).toHaveLength(131_072)
     expect(a.events.fcntl(r, F_SETPIPE_SZ, 100)).toBe(4096)
     expect(a.events.fcntl(r, F_SETPIPE_SZ, 5000)).toBe(8192)
+  })
+
+  test('B197 is a FIFO of mode 0600 and its maker’s, named by its number; all its times are when it was made. chmod and chown succeed, as on Linux', () => {
+    const [r, w] = a.events.pipe2()
+    const { mode, ino, atime, mtime, ctime, ...stat } = a.task.fstat(r)
+    expect({ mode, uid: stat.uid, gid: stat.gid, size: stat.size }).toEqual({ mode: 0o10600, uid: 0, gid: 0, size: 0 })
+    expect(a.task.fstat(w)).toEqual(a.task.fstat(r))
+    expect([mtime, ctime]).toEqual([atime, atime])
+    expect(a.task.descriptors.get(w).dentry.name).toBe(`pipe:[${ino}]`)
+    const host = new HostCalls(a.task)
+    host.fchmod(r, 0o644)
+    host.fchown(r, 5, 6)
+    expect(a.task.fstat(w)).toMatchObject({ mode: 0o10644, uid: 5, gid: 6 })
   })
 
   test('B060 a write without readers is EPIPE, of nothing it succeeds; one that waits for room fails when readers go', () => {
