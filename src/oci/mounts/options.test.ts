@@ -76,7 +76,7 @@ describe('C043 C045 C073 C074 C080 C083 C084 C085 C087 types', () => {
     [{ type: 'none' }, 'none', 'sysfs'],
     [{ type: 'proc' }, 'proc', 'proc'],
     [{ type: 'sysfs' }, 'sysfs', 'sysfs'],
-    [{ type: 'devtmpfs' }, 'devtmpfs', 'devtmpfs'],
+    [{ type: 'devtmpfs' }, 'devtmpfs', 'dev'],
     [{ type: 'devpts' }, 'devpts', 'devpts'],
     [{ type: 'mqueue' }, 'mqueue', 'mqueue'],
     [{ type: 'tmpfs' }, 'tmpfs', 'tmpfs'],
