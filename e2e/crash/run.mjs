@@ -1,0 +1,33 @@
+/**
+ * `npm run crash [-- --kills N --browser chromium|firefox --seed N]`: kills a browser at random while files in volumes change, and
+ * checks what is there afterwards (crash.mjs). The last line is `N kills, V violations`; it exits 1 if there are any.
+ */
+import { parseArgs } from 'node:util'
+import { crash } from './crash.mjs'
+
+const { values } = parseArgs({
+  options: {
+    kills: { type: 'string', default: '10' },
+    browser: { type: 'string', default: 'chromium' },
+    seed: { type: 'string' },
+  },
+})
+const kills = Number(values.kills)
+const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed)
+const { browser } = values
+if (
+  !Number.isInteger(kills) ||
+  kills < 1 ||
+  !Number.isInteger(seed) ||
+  (browser !== 'chromium' && browser !== 'firefox')
+) {
+  console.error('usage: npm run crash -- [--kills N] [--browser chromium|firefox] [--seed N]')
+  process.exit(2)
+}
+console.log(`seed ${seed}`)
+const { violations, ...report } = await crash({ kills, browser, seed, say: console.log })
+console.log(
+  `${report.acks} fsyncs had been acknowledged; the kernel's Worker was terminated ${report.terminations} times, too`,
+)
+console.log(`${report.kills} kills, ${violations.length} violations`)
+if (violations.length > 0) process.exitCode = 1
