@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { AT_FDCWD, O_CREAT, O_RDONLY, O_RDWR, O_WRONLY } from '../../abi/linux.ts'
+import { LOCK_EX, LOCK_NB } from '../../abi/linux-waiting.ts'
 import { WINDOW } from '../../abi/terminal.ts'
 import type { Device } from '../../devices/device-registry.ts'
 import { memoryDevices } from '../../devices/memory-devices.ts'
@@ -11,6 +12,7 @@ import { Task } from '../../kernel/task.ts'
 import { inWorld, outcome, type World } from '../../testing/host-world.ts'
 import { credentialsOf } from '../../vfs/context.ts'
 import { makeDevice } from '../../vfs/kinds.ts'
+import { lockWhole } from '../../vfs/locks.ts'
 import type { Vfs } from '../../vfs/vfs.ts'
 import { devtmpfsTypes } from './devtmpfs.ts'
 
@@ -150,6 +152,17 @@ test('B163 tty and console are the terminal of the session, and ENXIO without on
     terminal.hangUp()
     expect(outcome(() => task.openat(AT_FDCWD, '/dev/tty', O_RDWR, 0))).toBe('ENXIO')
     task.release()
+  }))
+
+test('B162 the memory devices take locks, as on Linux 6.18', () =>
+  withDevices([], (world) => {
+    mount(world, '/dev')
+    for (const name of ['null', 'zero', 'full', 'random', 'urandom']) {
+      const [one, two] = [world.open(`/dev/${name}`, O_RDWR), world.open(`/dev/${name}`, O_RDWR)]
+      const lock = (fd: number) => outcome(() => lockWhole(world.task.descriptors.get(fd), LOCK_EX | LOCK_NB))
+      expect([lock(one), lock(two)]).toEqual(['ok', 'EAGAIN'])
+      for (const fd of [one, two]) world.task.close(fd)
+    }
   }))
 
 test('A010 A011 devtmpfs is for all to mount and see, dev for the kernel alone', async () => {
