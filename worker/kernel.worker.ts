@@ -12,6 +12,7 @@ import { HostDoorbell } from '../src/host/doorbell.ts'
 import { createEntropy } from '../src/host/entropy.ts'
 import { choosePlatform, detectFeatures } from '../src/host/features.ts'
 import { createWorkerRunner, workersOfPage } from '../src/host/guest-workers.ts'
+import { readMachine } from '../src/host/machine.ts'
 import { createMacrotasks } from '../src/host/macrotask.ts'
 import { type Booted, serveKernel } from '../src/host/service.ts'
 import { createSleep } from '../src/host/sleep.ts'
@@ -63,6 +64,7 @@ function boot({ platform: wanted, guests, ...flags }: BootOptions): Booted {
     clock,
     timer,
     entropy,
+    machine: readMachine(),
     runner,
     readers,
     archives,

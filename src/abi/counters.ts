@@ -10,6 +10,8 @@ const FUNCTIONS = 64
 const BYTES_READ = 0
 const BYTES_WRITTEN = 1
 const KERNEL_TIME = 2
+const MEMORY = 3
+const SUMS = 4
 
 export class Counters {
   readonly buffer: ArrayBufferLike
@@ -17,10 +19,10 @@ export class Counters {
   readonly calls: Uint32Array
   readonly #sums: Float64Array
 
-  constructor(buffer: ArrayBufferLike = newBuffer(FUNCTIONS * 4 + 3 * 8)) {
+  constructor(buffer: ArrayBufferLike = newBuffer(FUNCTIONS * 4 + SUMS * 8)) {
     this.buffer = buffer
     this.calls = new Uint32Array(buffer, 0, FUNCTIONS)
-    this.#sums = new Float64Array(buffer, FUNCTIONS * 4, 3)
+    this.#sums = new Float64Array(buffer, FUNCTIONS * 4, SUMS)
   }
 
   addRead(bytes: number): void {
@@ -33,6 +35,15 @@ export class Counters {
 
   addTime(milliseconds: number): void {
     this.#sums[KERNEL_TIME]! += milliseconds
+  }
+
+  /** Bytes of its memory, as they were at its last call. */
+  get memory(): number {
+    return this.#sums[MEMORY]!
+  }
+
+  set memory(bytes: number) {
+    this.#sums[MEMORY] = bytes
   }
 
   get bytesRead(): number {

@@ -80,6 +80,7 @@ export const CAP_FOWNER = 1 << 3
 export const CAP_FSETID = 1 << 4
 export const CAP_KILL = 1 << 5
 export const CAP_SYS_CHROOT = 1 << 18
+export const CAP_SYS_PTRACE = 1 << 19
 export const CAP_SYS_ADMIN = 1 << 21
 export const CAP_SYS_RESOURCE = 1 << 24
 export const CAP_MKNOD = 1 << 27

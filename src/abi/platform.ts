@@ -21,3 +21,11 @@ export interface Timer {
   /** Calls back once, no sooner than `deadline` (monotonic nanoseconds). Gives what calls it off. */
   at(deadline: bigint, callback: () => void): () => void
 }
+
+/** What the machine says of itself. */
+export interface Machine {
+  /** Processors that programs may use at a time. */
+  readonly cpus: number
+  /** Bytes of memory, roughly. */
+  readonly memory: number
+}

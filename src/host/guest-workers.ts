@@ -85,8 +85,8 @@ export function createWorkerRunner(serving: Serving, start: () => GuestThread): 
 
 /** Rejects with what a person should know if the program, or the Worker for it, does not start. */
 function runIn(thread: GuestThread, serving: Serving, program: Program, process: GuestProcess): Promise<GuestEnd> {
-  const { task, args, env, preopens, kill, killed, counters, trace } = process
-  const channel = serving.open(task, counters)
+  const { task, args, env, preopens, kill, killed, counters, waits, trace } = process
+  const channel = serving.open(task, counters, waits)
   const tracing = trace && follow(trace)
   let asked: Pick<PendingRequest, 'answer' | 'fail'> | undefined
   const askNext = async () => {

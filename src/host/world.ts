@@ -9,6 +9,7 @@ import { createRunner } from '../wasi/runner.ts'
 import { createArchiveHost } from './archives.ts'
 import { createClock } from './clock.ts'
 import { createEntropy } from './entropy.ts'
+import { readMachine } from './machine.ts'
 import { createMacrotasks } from './macrotask.ts'
 import { createSleep } from './sleep.ts'
 import { createTimer } from './timer.ts'
@@ -42,7 +43,16 @@ export function bootWorld(options: Partial<RuntimeOptions> = {}): World {
     throw new Error('there are no Blobs and URLs in this world')
   }
   const readers = new ContentReaders({ read: noHost }, { fetch: noHost })
-  const runtime = new Runtime({ clock, timer, entropy, runner, readers, archives: createArchiveHost(), ...options })
+  const runtime = new Runtime({
+    machine: readMachine(),
+    clock,
+    timer,
+    entropy,
+    runner,
+    readers,
+    archives: createArchiveHost(),
+    ...options,
+  })
   return {
     runtime,
     start: (id) =>

@@ -12,6 +12,7 @@ import { ServedChannel } from '../abi/served-channel.ts'
 import type { Syscalls } from '../abi/syscalls.ts'
 import { WouldBlock } from '../vfs/waiting.ts'
 import { type Waiting, whenWoken } from './attempts.ts'
+import type { Waits } from './waits.ts'
 
 export interface GuestChannelOptions {
   /** Makes the calls: a Task. */
@@ -20,6 +21,7 @@ export interface GuestChannelOptions {
   /** Where the time is counted that its calls take, and a clock for that, in milliseconds. */
   readonly counters?: Counters | undefined
   readonly now: () => number
+  readonly waits?: Waits | undefined
   /** Told when a call that waited may be made again: `serve` is to be called soon. */
   readonly again: () => void
   /** Hears of faults of the kernel's own, which the guest sees as EIO. */
@@ -66,9 +68,12 @@ export class GuestChannel {
 
   #wait(blocked: WouldBlock): void {
     if (this.#closed) return
+    const { waits } = this.#options
     this.#waited = true
+    waits?.begin()
     this.#callOff = whenWoken(this.#options.waiting, blocked, () => {
       this.#callOff = undefined
+      waits?.end()
       this.#options.again()
     })
   }

@@ -12,6 +12,7 @@ import type { WindowSize } from '../abi/terminal.ts'
 import type { ExitStatus, LibraryRequest, ProcessStats, Progress, Stdin, StdioEntry } from '../abi/wire.ts'
 import { PseudoTerminal } from '../devices/pseudo-terminal.ts'
 import type { FileDescription } from '../vfs/description.ts'
+import type { Stream } from '../vfs/inode.ts'
 import { makeDevice } from '../vfs/kinds.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { WaitQueue } from '../vfs/waiting.ts'
@@ -20,6 +21,7 @@ import { Requests } from './requests.ts'
 import { signalName, signalNumber } from './signals.ts'
 import { HostInput, HostOutput } from './stdio.ts'
 import type { Task } from './task.ts'
+import { Waits } from './waits.ts'
 
 /** The page's end of a process's streams. Byte arrays are views that are valid only during the call. */
 export interface ProcessStdio {
@@ -57,6 +59,8 @@ export interface GuestProcess {
   readonly killed: WaitQueue
   /** Where its calls are counted. */
   readonly counters: Counters
+  /** Who runs it says here when it waits. */
+  readonly waits: Waits
   /** What the page asks of it, if it is a library. */
   readonly requests: Requests
   /** Hears of its calls, if they are traced, and of which. */
@@ -107,6 +111,7 @@ export class Process {
   readonly exited: Promise<ExitStatus>
   /** The terminal that its standard streams are, if they are one. */
   readonly terminal: PseudoTerminal | undefined
+  readonly waits: Waits
   readonly #input = new HostInput()
   readonly #kill = new KillSwitch()
   readonly #killed = new WaitQueue()
@@ -114,6 +119,7 @@ export class Process {
   #end!: (status: ExitStatus) => void
   #ended = false
   #startedAt: bigint
+  #endedAt: bigint | undefined
   readonly #limits: ProcessLimits
   readonly #timer: Timer
   readonly #counters = new Counters()
@@ -148,6 +154,7 @@ export class Process {
     task.descriptors.pid = pid
     this.args = args
     this.#startedAt = vfs.clock.monotonic()
+    this.waits = new Waits(vfs.clock)
     this.exited = new Promise((resolve) => {
       this.#end = resolve
     })
@@ -167,12 +174,18 @@ export class Process {
     task.terminal = tty
     const now = vfs.clock.coarse()
     const { anonymousFiles } = vfs
-    const output = (to: (bytes: Uint8Array) => void, name: string) =>
-      anonymousFiles.open(new HostOutput(sink(to)), 'fifo', O_WRONLY, name, now)
+    /** The page's streams are not closed by who opens them, so that one more may. They are the process's user's. */
+    const again = (stream: Stream, flags: number, name: string) => {
+      const file = anonymousFiles.open(stream, 'fifo', flags, name, now, 0, () => stream)
+      const { uid, gid } = task.credentials
+      file.inode.setAttributes({ uid, gid }, task.attempt)
+      return file
+    }
+    const output = (to: (bytes: Uint8Array) => void, name: string) => again(new HostOutput(sink(to)), O_WRONLY, name)
     const streams = tty
       ? shared(3, () => anonymousFiles.open(tty.open(), 'char', O_RDWR, 'tty', now, makeDevice(PTS_MAJOR, 0)))
       : [
-          () => anonymousFiles.open(this.#input, 'fifo', O_RDONLY, 'stdin', now),
+          () => again(this.#input, O_RDONLY, 'stdin'),
           () => output(stdio.stdout, 'stdout'),
           () => output(stdio.stderr, 'stderr'),
         ]
@@ -237,7 +250,7 @@ export class Process {
       this.#functions = runner.functions
       end = await runner.run(program, {
         ...{ task, args, env, preopens, kill: this.#kill, killed: this.#killed },
-        ...{ counters: this.#counters, trace: this.#trace, requests: this.#requests },
+        ...{ counters: this.#counters, waits: this.waits, trace: this.#trace, requests: this.#requests },
       })
     } catch (error) {
       // 126: "found but cannot be run", as shells say.
@@ -277,6 +290,22 @@ export class Process {
     return { calls: Object.fromEntries(made), bytesRead, bytesWritten, kernelTime }
   }
 
+  /** On the monotonic clock. */
+  get startedAt(): bigint {
+    return this.#startedAt
+  }
+
+  /** Bytes of memory that it has, as of its last call. */
+  get memory(): number {
+    return this.#counters.memory
+  }
+
+  /** Milliseconds in which it neither waited nor was in a call. */
+  get userTime(): number {
+    const now = this.#endedAt ?? this.task.clock.monotonic()
+    return Math.max(0, Number(now - this.#startedAt) / 1e6 - this.waits.total - this.#counters.kernelTime)
+  }
+
   /** Ends the process without having run, or after it ran. */
   finish({ calls = 0, ...status }: Omit<ExitStatus, 'wallTime' | 'syscalls'> & { calls?: number | undefined }): void {
     if (this.#ended) return
@@ -286,7 +315,9 @@ export class Process {
     )
     this.#trace?.end?.()
     this.#requests.close(`the process has ended: ${status.reason ?? status.signal ?? `exit code ${status.exitCode}`}`)
-    const wallTime = Number(this.task.clock.monotonic() - this.#startedAt) / 1e6
+    this.waits.end()
+    this.#endedAt = this.task.clock.monotonic()
+    const wallTime = Number(this.#endedAt - this.#startedAt) / 1e6
     this.task.release()
     this.#end({ ...status, wallTime, syscalls: calls })
   }

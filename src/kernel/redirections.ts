@@ -50,7 +50,15 @@ function openOne(
   if (entry === undefined || typeof entry === 'number') return entry
   if (entry === 'ignore') {
     const { anonymousFiles, clock } = task.vfs
-    return anonymousFiles.open(new Nothing(), 'char', O_RDWR, 'null', clock.coarse(), makeDevice(1, 3))
+    return anonymousFiles.open(
+      new Nothing(),
+      'char',
+      O_RDWR,
+      '/dev/null',
+      clock.coarse(),
+      makeDevice(1, 3),
+      () => new Nothing(),
+    )
   }
   if ('pipe' in entry) return pipes.open(entry.pipe, entry.end)
   const { path, flags, mode } = entry

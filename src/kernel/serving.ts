@@ -13,6 +13,7 @@ import type { Counters } from '../abi/counters.ts'
 import type { Syscalls } from '../abi/syscalls.ts'
 import type { Waiting } from './attempts.ts'
 import { GuestChannel } from './guest-channel.ts'
+import type { Waits } from './waits.ts'
 
 /** What guests ring when they have asked something. */
 export interface Doorbell {
@@ -70,11 +71,12 @@ export class Serving {
     return this.#channels.size
   }
 
-  /** A channel on which a guest's calls are made by `syscalls`, until it is closed. `counters` get the time that they take. */
-  open(syscalls: Syscalls, counters?: Counters): GuestChannel {
+  /** A channel on which a guest's calls are made by `syscalls`, until it is closed. `counters` get the time that they take, `waits` that in which they wait. */
+  open(syscalls: Syscalls, counters?: Counters, waits?: Waits): GuestChannel {
     const channel: GuestChannel = new GuestChannel({
       syscalls,
       counters,
+      waits,
       now: this.#options.now,
       waiting: this.#options,
       again: () => {

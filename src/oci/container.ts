@@ -10,9 +10,11 @@ import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_RDONLY, O_TRUNC, O_WRONLY } from '../
 import { WINDOW, type WindowSize } from '../abi/terminal.ts'
 import type { ContainerState, ExitStatus, LibraryRequest, MountInfo, ProcessStats } from '../abi/wire.ts'
 import type { OverlayFilesystem } from '../fs/overlay/overlay.ts'
+import type { Limit } from '../fs/proc/kernel.ts'
 import { Cancellation, untilDone, type Waiting } from '../kernel/attempts.ts'
 import { Files } from '../kernel/files.ts'
 import type { HostPipes } from '../kernel/host-pipes.ts'
+import type { PidNamespace } from '../kernel/pid-namespace.ts'
 import {
   DEFAULT_OUTPUT_BYTES,
   type GuestRunner,
@@ -21,7 +23,9 @@ import {
   type ProcessStdio,
   type Trace,
 } from '../kernel/process.ts'
+import { ProcessView } from '../kernel/process-view.ts'
 import { openAll, type Redirections, releaseAll } from '../kernel/redirections.ts'
+import type { System } from '../kernel/system.ts'
 import { Task } from '../kernel/task.ts'
 import { traceTo } from '../kernel/trace-file.ts'
 import { credentialsOf } from '../vfs/context.ts'
@@ -52,8 +56,7 @@ export interface Host {
   readonly pipes: HostPipes
   /** Guests can't wait. */
   readonly inline: boolean
-  /** A process id that was never given before. */
-  nextPid(): number
+  readonly system: System
 }
 
 export class Container {
@@ -65,16 +68,17 @@ export class Container {
   /** The page's own hand in the files: the superuser, its working directory being `/`. */
   readonly #task: Task
   readonly #layeredRoot: LayeredRoot | undefined
-  readonly #processes = new Map<number, Process>()
+  readonly #processes: PidNamespace
   /** Of calls that wait in its files, by its deletion. */
   readonly #deleted = new Cancellation()
   #status: ContainerState['status'] = 'created'
   #init: Process | undefined
 
-  constructor(host: Host, id: string, spec: Spec, { namespace, rootLowers }: Mounted) {
+  constructor(host: Host, id: string, spec: Spec, processes: PidNamespace, { namespace, rootLowers }: Mounted) {
     this.id = id
     this.spec = spec
     this.#host = host
+    this.#processes = processes
     this.#namespace = namespace
     this.#layeredRoot = layeredRoot(id, spec, namespace, rootLowers)
     const { vfs, waiting } = host
@@ -117,6 +121,10 @@ export class Container {
     return task && ((fd) => task.openFile(fd))
   }
 
+  get processes(): PidNamespace {
+    return this.#processes
+  }
+
   get mounts(): MountInfo[] {
     return mountInfo(this.#namespace)
   }
@@ -141,7 +149,7 @@ export class Container {
   /** When init ends, the others of its pid namespace do, too: pid_namespaces(7). */
   #stop(): void {
     this.#status = 'stopped'
-    for (const process of this.#processes.values()) process.kill(SIGKILL, 'the container stopped')
+    for (const { process } of this.#processes.all()) process.kill(SIGKILL, 'the container stopped')
   }
 
   /** Runs a further process. Errors: EBUSY unless the container is running. */
@@ -173,6 +181,7 @@ export class Container {
     let process: Process
     let files: Redirections = []
     let trace: Trace | undefined
+    let view: ProcessView
     try {
       const step = <T>(operation: () => T) => untilDone(waiting, operation, () => task.settle(), this.#deleted)
       await step(() => task.unconfined(() => task.chdir(cwd)))
@@ -190,7 +199,7 @@ export class Container {
       if (this.#status === 'stopped')
         throw new ErrnoError('EBUSY', this.id, 'the container ended before the program ran')
       process = new Process(vfs, {
-        pid: this.#host.nextPid(),
+        pid: this.#processes.nextPid(),
         task,
         args,
         terminal,
@@ -212,7 +221,14 @@ export class Container {
       }
       process.addFurther(files)
       files = []
-      this.#processes.set(process.pid, process)
+      view = new ProcessView(process, {
+        env,
+        executable: executable.file,
+        limits: limitsOf(spec, task),
+        numbers: this.#host.system.namespaceNumbers,
+        namespace: this.#processes,
+      })
+      this.#processes.enter(view)
       process.run(runner, program, env, preopens, vfs.clock.monotonic())
     } catch (error) {
       releaseAll(files)
@@ -220,7 +236,11 @@ export class Container {
       task.release()
       throw error
     }
-    process.exited.then(() => this.#processes.delete(process.pid))
+    const ended = this.#host.system.began(view)
+    process.exited.then(() => {
+      this.#processes.leave(view)
+      ended()
+    })
     return process
   }
 
@@ -244,7 +264,7 @@ export class Container {
   /** Errors: ESRCH for a process that is not there. Without a pid all processes get the signal, and none is no fault. */
   kill(signal: number, pid?: number): void {
     if (pid === undefined) {
-      for (const process of this.#processes.values()) process.kill(signal)
+      for (const { process } of this.#processes.all()) process.kill(signal)
       if (!this.#init) this.#status = 'stopped'
       return
     }
@@ -262,7 +282,7 @@ export class Container {
   }
 
   #process(pid: number): Process {
-    const process = this.#processes.get(pid)
+    const process = this.#processes.get(pid)?.process
     if (!process) throw new ErrnoError('ESRCH', this.id, `no process ${pid} is running in it`)
     return process
   }
@@ -277,7 +297,7 @@ export class Container {
     this.#status = 'stopped'
     this.#deleted.cancel('the container was deleted')
     const ends: Promise<ExitStatus>[] = []
-    for (const process of this.#processes.values()) {
+    for (const { process } of this.#processes.all()) {
       process.kill(SIGKILL, 'the container was deleted')
       ends.push(process.exited)
     }
@@ -316,6 +336,16 @@ function layeredRoot(
 
 /** The soft limit that a process's spec sets: getrlimit(2). */
 const rlimit = (spec: ProcessSpec, name: string) => spec.rlimits?.find(({ type }) => type === name)?.soft
+
+/** What /proc/PID/limits tells: what the spec says, and what holds without it. */
+function limitsOf({ rlimits = [], limits }: ProcessSpec, task: Task): Record<string, Limit> {
+  const { limit } = task.descriptors
+  const found: Record<string, Limit> = { NOFILE: [limit, limit] }
+  for (const { type, soft, hard } of rlimits) found[type.slice('RLIMIT_'.length)] = [soft, hard]
+  if (limits?.openFiles !== undefined) found.NOFILE = [limit, limit]
+  if (limits?.memoryPages !== undefined) found.AS = [limits.memoryPages * 65_536, limits.memoryPages * 65_536]
+  return found
+}
 
 /** RLIMIT_AS counts bytes of address space, of which a guest has its memory. More than 32 bits of it is no limit. */
 function memoryPagesOf(spec: ProcessSpec): number | undefined {

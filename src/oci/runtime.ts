@@ -5,7 +5,7 @@
  */
 
 import { ErrnoError } from '../abi/errno.ts'
-import type { Entropy } from '../abi/platform.ts'
+import type { Entropy, Machine } from '../abi/platform.ts'
 import type { BlobLike, Tree } from '../abi/tree.ts'
 import type {
   ContainerState,
@@ -25,12 +25,16 @@ import { fuseType } from '../fs/fuse/fuse.ts'
 import type { ContentReaders } from '../fs/gofer/content.ts'
 import { goferType } from '../fs/gofer/gofer.ts'
 import { overlayType } from '../fs/overlay/overlay.ts'
+import { procType } from '../fs/proc/proc.ts'
+import { sysType } from '../fs/sysfs/sysfs.ts'
 import { tmpfsType } from '../fs/tmpfs/tmpfs.ts'
 import type { Waiting } from '../kernel/attempts.ts'
 import type { Files } from '../kernel/files.ts'
 import { HostPipes } from '../kernel/host-pipes.ts'
+import { PidNamespace } from '../kernel/pid-namespace.ts'
 import type { GuestRunner, Process, ProcessStdio } from '../kernel/process.ts'
 import { signalNumber } from '../kernel/signals.ts'
+import { System } from '../kernel/system.ts'
 import { Vfs } from '../vfs/vfs.ts'
 import type { ArchiveHost } from './archive/host.ts'
 import type { Images } from './archive/images.ts'
@@ -52,6 +56,7 @@ import { NO_VOLUMES, type VolumeHost, Volumes } from './volumes.ts'
 /** What a runtime needs of the machine: `host/` implements it. */
 export interface RuntimeOptions extends Waiting, FlagOptions {
   readonly entropy: Entropy
+  readonly machine: Machine
   readonly readers: ContentReaders
   readonly runner: GuestRunner
   /** What moving layers needs; left out, images and layers cannot be moved. */
@@ -73,14 +78,15 @@ export class Runtime implements Host {
   readonly shared: SharedVolumes
   /** Filesystems that the page serves. */
   readonly fuse: FuseServers
+  readonly system: System
   readonly #bundle: Bundle
   /** undefined while a container of that id is being created. */
   readonly #containers = new Map<string, Container | undefined>()
   /** Who hears of fetches: the processes whose programs are being loaded. */
   readonly #loading = new Set<ProcessStdio>()
   readonly #options: RuntimeOptions
-  #images: Promise<Images> | undefined
   #lastPid = 0
+  #images: Promise<Images> | undefined
 
   constructor(options: RuntimeOptions) {
     this.#options = options
@@ -91,6 +97,11 @@ export class Runtime implements Host {
     this.inline = options.inline ?? false
     this.runner = this.#committing(options)
     this.vfs = new Vfs(options.clock, devices)
+    this.system = new System(this.vfs, devices, options.machine, options.entropy)
+    this.vfs.types.register(
+      procType(this.system, ({ internal }) => (internal as PidNamespace) ?? new PidNamespace(() => 0)),
+    )
+    this.vfs.types.register(sysType({ machine: options.machine, cgroups: false }))
     this.vfs.types.register(tmpfsType)
     this.vfs.types.register(overlayType)
     this.vfs.types.register(goferType(options.readers))
@@ -117,10 +128,6 @@ export class Runtime implements Host {
         return end
       },
     }
-  }
-
-  nextPid(): number {
-    return ++this.#lastPid
   }
 
   /** Hands in a tree of files under a name. Errors: EINVAL, EEXIST. */
@@ -170,8 +177,9 @@ export class Runtime implements Host {
       }
       const restore = await this.#restoreOf(id, spec, flags, upper)
       withdraw = this.shared.enter(readHints(spec.annotations ?? {}, warn))
-      const mounted = await mountAll(spec, { ...this.#mounting(warn), restore, uppers })
-      this.#containers.set(id, new Container(this, id, spec, mounted))
+      const processes = new PidNamespace(() => ++this.#lastPid, spec)
+      const mounted = await mountAll(spec, { ...this.#mounting(processes, warn), restore, uppers })
+      this.#containers.set(id, new Container(this, id, spec, processes, mounted))
       return { warnings }
     } catch (error) {
       this.#containers.delete(id)
@@ -181,9 +189,9 @@ export class Runtime implements Host {
     }
   }
 
-  #mounting(warn: (warning: string) => void): SetUpOptions {
+  #mounting(processes: PidNamespace, warn: (warning: string) => void): SetUpOptions {
     const { vfs, waiting, volumes, shared, fuse } = this
-    return { vfs, bundle: this.#bundle, waiting, volumes, shared, fuse, contents: () => undefined, warn }
+    return { vfs, bundle: this.#bundle, waiting, volumes, shared, fuse, processes, contents: () => undefined, warn }
   }
 
   /**
@@ -198,7 +206,11 @@ export class Runtime implements Host {
       if (!warnings.includes(warning)) warnings.push(warning)
     }
     const uppers = parseUppers('none')
-    await mountFurther(namespace, spec.mounts![0]!, { ...this.#mounting(warn), openFile, uppers })
+    await mountFurther(namespace, spec.mounts![0]!, {
+      ...this.#mounting(this.#get(id).processes, warn),
+      openFile,
+      uppers,
+    })
     return warnings
   }
 

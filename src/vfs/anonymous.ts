@@ -3,6 +3,7 @@
  * filesystem of the kernel's own, which is mounted nowhere (Linux's pipefs and anon_inodefs).
  */
 
+import { ErrnoError } from '../abi/errno.ts'
 import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../abi/linux.ts'
 import type { FileKind } from '../abi/syscalls.ts'
 import { Dentry } from './dentry.ts'
@@ -30,7 +31,10 @@ export class AnonymousFiles {
     this.#mount = new Mount(0, new Superblock(filesystem, () => {}), new Dentry('', undefined, root), 'none', {})
   }
 
-  /** An open file over a stream; `label` is what a path to it shows, such as `pipe:[7]`. `flags` as for open(2). */
+  /**
+   * An open file over a stream; `label` is what a path to it shows, a pipe's is `pipe:[7]`. `flags` as for open(2). `reopen` gives
+   * the stream of a further open file, which /proc/PID/fd leads to; left out, it cannot be opened again.
+   */
   open(
     stream: Stream,
     kind: SpecialInode['kind'],
@@ -38,10 +42,16 @@ export class AnonymousFiles {
     label: string,
     now: bigint,
     rdev = 0,
+    reopen?: () => Stream,
   ): FileDescription {
     const { filesystem } = this.#mount.superblock
     const inode = new AnonymousInode(filesystem, ++this.#lastIno, kind, 0o600, now, rdev)
-    return new FileDescription(new VirtualDentry(this.#mount, new Dentry(label, undefined, inode)), flags, stream)
+    inode.reopen = () => {
+      if (!reopen) throw new ErrnoError('ENXIO')
+      return reopen()
+    }
+    const name = kind === 'fifo' ? `pipe:[${inode.ino}]` : label
+    return new FileDescription(new VirtualDentry(this.#mount, new Dentry(name, undefined, inode)), flags, stream)
   }
 
   /** Both ends of a new pipe. `flags` are O_NONBLOCK or 0. */
@@ -61,6 +71,10 @@ export class AnonymousFiles {
     inode.gid = by.gid
     const place = new VirtualDentry(this.#mount, new Dentry(`pipe:[${inode.ino}]`, undefined, inode))
     const pipe = new Pipe(unused)
+    inode.reopen = (flags) => {
+      const access = flags & O_ACCMODE
+      return pipe.open({ reads: access !== O_WRONLY, writes: access !== O_RDONLY })
+    }
     return (flags) => {
       const writes = (flags & O_ACCMODE) === O_WRONLY
       return new FileDescription(place, flags, pipe.open({ reads: !writes, writes }))
@@ -88,6 +102,7 @@ class AnonymousInode implements SpecialInode {
   mtime: bigint
   ctime: bigint
   readonly btime: bigint
+  reopen?: (flags: number) => Stream
 
   constructor(
     filesystem: Filesystem,

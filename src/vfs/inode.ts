@@ -232,6 +232,8 @@ export interface Endpoint {
 /** A name for something that lives elsewhere: a device number, a pipe, an endpoint. */
 export interface SpecialInode extends InodeAttributes {
   readonly kind: 'fifo' | 'socket' | 'char' | 'block'
+  /** The stream of a further open file, of what is no name but what a descriptor refers to. Errors: ENXIO. */
+  readonly reopen?: (flags: number) => Stream
   /** Of a socket that was bound here. */
   readonly endpoint?: Endpoint | undefined
 }

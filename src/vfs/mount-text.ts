@@ -61,6 +61,15 @@ export function mountInfoText(namespace: MountNamespace, root: VirtualDentry): s
   return text
 }
 
+/** What /proc/self/mountstats holds for a task with this root. */
+export function mountStatsText(namespace: MountNamespace, root: VirtualDentry): string {
+  const line = ({ mount, path }: MountEntry) => {
+    const source = mount.source === '' ? 'no device' : `device ${escapeSource(mount.source)}`
+    return `${source} mounted on ${escapePath(path)} with fstype ${escapeSource(mount.superblock.filesystem.type)}\n`
+  }
+  return mountEntries(namespace, root).map(line).join('')
+}
+
 /** The options of a mount but for ro and rw, in Linux's order. */
 export function flagNames({ flags }: Mount): string[] {
   const names: string[] = []

@@ -251,6 +251,7 @@ export function openExisting(context: Context, place: VirtualDentry, flags: numb
   if ((writes || truncates) && !special && mount.readonly) throw new ErrnoError('EROFS', path)
   if (inode.kind === 'file') inode.checkOpen?.(context, flags)
   if (flags & O_NOATIME && !isOwner(context.credentials, inode)) throw new ErrnoError('EPERM', path)
+  if (special && inode.reopen) return new FileDescription(place, flags, inode.reopen(flags))
   if (inode.kind === 'socket') throw new ErrnoError('ENXIO', path)
   if (inode.kind === 'char' || inode.kind === 'block') {
     if (mount.flags.nodev) throw new ErrnoError('EACCES', path, 'the mount is nodev')

@@ -12,7 +12,7 @@ import { utf8Length } from '../abi/utf8.ts'
 import type { Context } from './context.ts'
 import type { Dentry } from './dentry.ts'
 import type { DirectoryInode } from './inode.ts'
-import { isBelow, isMagic } from './magic-link.ts'
+import { isMagic, mayJump } from './magic-link.ts'
 import { type Mount, VirtualDentry } from './mount.ts'
 import { invalidate } from './mount-points.ts'
 import { mayAccess } from './permissions.ts'
@@ -192,7 +192,8 @@ export class PathWalk {
 
   /** A confined walk is not led out of the directory it started from. */
   #jump(place: VirtualDentry, rest: string): void {
-    if (this.context.confined && !isBelow(place, this.#start)) throw new ErrnoError('ENOTCAPABLE', this.path)
+    const { confined, root } = this.context
+    if (confined && !mayJump(place, this.#start, root)) throw new ErrnoError('ENOTCAPABLE', this.path)
     this.mount = place.mount
     this.dentry = place.dentry
     this.path = rest

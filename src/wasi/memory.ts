@@ -28,8 +28,12 @@ export class GuestMemory {
   #shared = false
   readonly #find: () => WasmMemory | undefined
 
-  constructor(find: () => WasmMemory | undefined) {
+  readonly #grown: (size: number) => void
+
+  /** `grown` hears of every new size. */
+  constructor(find: () => WasmMemory | undefined, grown: (size: number) => void = () => {}) {
     this.#find = find
+    this.#grown = grown
   }
 
   /** To be called at the start of every import: a memory that grew has a new buffer, the old one has length 0. */
@@ -44,6 +48,7 @@ export class GuestMemory {
     this.view = new DataView(buffer)
     this.size = buffer.byteLength
     this.#shared = !(buffer instanceof ArrayBuffer)
+    this.#grown(this.size)
   }
 
   /** Whether `length` bytes from `address` lie inside; both unsigned. */

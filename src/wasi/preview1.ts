@@ -50,7 +50,12 @@ export class Preview1 extends WASI {
     super([...options.args], [...options.env], [], { debug: false })
     const { syscalls, clock, entropy, waits = false, sleep, kill, onFault, timed = true } = options
     const { counters = new Counters() } = options
-    const memory = new GuestMemory(() => this.#memory ?? (this.inst?.exports.memory as WasmMemory | undefined))
+    const memory = new GuestMemory(
+      () => this.#memory ?? (this.inst?.exports.memory as WasmMemory | undefined),
+      (size) => {
+        counters.memory = size
+      },
+    )
     const descriptors = new Descriptors(syscalls, options.preopens)
     const context = new Context(
       { syscalls, clock, entropy, waits, sleep, kill, onFault, counters, timed },

@@ -29,7 +29,7 @@ export function createRunner(options: RunnerOptions): GuestRunner {
 
     async run(
       program,
-      { task, args, env, preopens, kill, killed, counters, trace, requests }: GuestProcess,
+      { task, args, env, preopens, kill, killed, counters, waits, trace, requests }: GuestProcess,
     ): Promise<GuestEnd> {
       // The caller learns of the process before it runs: on platform inline the whole program is one synchronous call.
       await macrotask()
@@ -42,14 +42,22 @@ export function createRunner(options: RunnerOptions): GuestRunner {
         preopens,
         clock,
         entropy,
-        sleep,
+        sleep(until) {
+          waits.begin()
+          sleep(until)
+          waits.end()
+        },
         macrotask,
         kill,
         counters,
         requests,
         strace: trace && ((line) => trace.line(line)),
         straced: trace?.calls,
-        wait: (blocked) => woken(options, blocked, killed),
+        async wait(blocked) {
+          waits.begin()
+          await woken(options, blocked, killed)
+          waits.end()
+        },
         ...(onFault && { onFault }),
       })
     },

@@ -2,6 +2,7 @@
 
 import { ErrnoError } from '../../abi/errno.ts'
 import { untilDone, type Waiting } from '../../kernel/attempts.ts'
+import type { PidNamespace } from '../../kernel/pid-namespace.ts'
 import type { Task } from '../../kernel/task.ts'
 import type { MountRequest } from '../../vfs/filesystem.ts'
 import type { DirectoryInode, Inode } from '../../vfs/inode.ts'
@@ -23,6 +24,8 @@ export interface SetUpOptions {
   readonly waiting: Waiting
   readonly volumes: Volumes
   readonly shared: SharedVolumes
+  /** Whose processes a proc shows. */
+  readonly processes: PidNamespace
   /** What fills a filesystem in memory before it is mounted, by what its mount is found again by; `/` is the root. */
   readonly contents: (unique: string) => Fill | undefined
   readonly fuse: FuseServers
@@ -36,6 +39,7 @@ export class SetUp {
   readonly bundle: Bundle
   readonly volumes: Volumes
   readonly shared: SharedVolumes
+  readonly processes: PidNamespace
   readonly fuse: FuseServers
   readonly openFile: MountRequest['openFile']
   readonly warn: (warning: string) => void
@@ -48,13 +52,14 @@ export class SetUp {
   readonly #waiting: Waiting
   readonly #contents: SetUpOptions['contents']
 
-  constructor({ vfs, bundle, waiting, volumes, shared, fuse, contents, warn, openFile }: SetUpOptions) {
+  constructor({ vfs, bundle, waiting, volumes, shared, processes, fuse, contents, warn, openFile }: SetUpOptions) {
     this.fuse = fuse
     this.openFile = openFile
     this.vfs = vfs
     this.bundle = bundle
     this.volumes = volumes
     this.shared = shared
+    this.processes = processes
     this.#contents = contents
     this.warn = warn
     this.#waiting = waiting

@@ -22,14 +22,14 @@ export interface MountType {
   make(setUp: SetUp, mount: PreparedMount): Mount
 }
 
-/** A type that says by itself what is in it. */
+/** A type that says by itself what is in it, of the container's processes where it tells of some. */
 const kernelType = (filesystem: string, ...data: readonly string[]): MountType => ({
   filesystem,
   data,
   plainData: data.length > 0,
-  make: ({ vfs }, { spec, options }) => {
+  make: ({ vfs, processes }, { spec, options }) => {
     const source = spec.source || filesystem
-    const superblock = vfs.newFilesystem({ type: filesystem, data: options.data, source })
+    const superblock = vfs.newFilesystem({ type: filesystem, data: options.data, source, internal: processes })
     return vfs.newMount(superblock, { source, flags: options.flags })
   },
 })
