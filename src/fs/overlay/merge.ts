@@ -10,6 +10,7 @@ import type { DirectoryInode, Inode } from '../../vfs/inode.ts'
 import { type Attempt, Missing } from '../../vfs/waiting.ts'
 import { Listing } from './listing.ts'
 import { isWhiteout, type Marks } from './marks.ts'
+import { NameSet } from './name-set.ts'
 
 /** A directory of a lower layer. Layers are numbered from the bottom, from 1; the upper is 0. */
 export interface LowerDirectory {
@@ -100,7 +101,7 @@ export function listMerged(
   const missing = new Missing()
   const listing = new Listing()
   /** Names that a layer has, listed or hidden by a whiteout: those of the layers below are not seen. */
-  const seen = new Set<string>()
+  const seen = new NameSet()
   if (upper) {
     missing.try(() => {
       for (const { name, kind, ino } of upper.entries(0, attempt)) {
@@ -117,9 +118,8 @@ export function listMerged(
     const { directory, layer } = lower
     missing.try(() => {
       for (const { name, kind, ino } of directory.entries(0, attempt)) {
-        const before = seen.size
         // Below the last layer there is nothing that its names could hide.
-        if (lower === bottom ? seen.has(name) : seen.add(name).size === before) continue
+        if (lower === bottom ? seen.has(name) : !seen.add(name)) continue
         const inode = kind === 'char' ? missing.try(() => directory.lookup(name, attempt)) : undefined
         if (inode && isWhiteout(inode)) continue
         listing.add(name, known?.get(name)?.ino ?? numbers.ofLower(layer, ino), kind)
