@@ -82,7 +82,6 @@ async function ours({ platform, guest, nothing }) {
           { destination: '/bin', type: 'bind', source: 'llvm', options: ['ro'] },
         ])
         await container.fs.mkdir('/work')
-        await container.fs.mkdir('/tmp')
         await container.fs.writeFile('/work/a.c', source)
         const plan = await end(
           await container.exec({ args: ['/bin/llvm', 'clang', '-###', '-O2', '-c', 'a.c', '-o', 'a.o'], cwd: '/work' }),
