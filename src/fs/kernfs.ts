@@ -11,7 +11,6 @@
 import { ErrnoError } from '../abi/errno.ts'
 import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../abi/linux.ts'
 import type { Clock } from '../abi/platform.ts'
-import type { FileKind } from '../abi/syscalls.ts'
 import { decodeUtf8, encodeUtf8 } from '../abi/utf8.ts'
 import type { Context } from '../vfs/context.ts'
 import { GeneratedContent } from '../vfs/generated-file.ts'
@@ -205,35 +204,33 @@ export class KernfsFilesystem implements Filesystem {
   }
 }
 
-abstract class KernfsInode extends UnchangingInode {
+abstract class KernfsInode<N extends Node> extends UnchangingInode {
   readonly filesystem: KernfsFilesystem
   readonly ino: number
   readonly mtime: bigint
-  readonly #attributes: NodeAttributes
-  readonly #kind: FileKind
+  readonly node: N
   /** What was set, of a node whose attributes are not those of something else. */
   #set: AttributeChanges | undefined
 
-  constructor(filesystem: KernfsFilesystem, node: Node) {
+  constructor(filesystem: KernfsFilesystem, node: N) {
     super()
     this.filesystem = filesystem
     this.ino = filesystem.nextIno()
     this.mtime = filesystem.now()
-    this.#attributes = node
-    this.#kind = node.kind
+    this.node = node
   }
 
   get mode(): number {
-    const { mode } = this.#attributes
-    return typeBits(this.#kind) | (this.#set?.mode ?? (typeof mode === 'number' ? mode : mode()))
+    const { mode, kind } = this.node
+    return typeBits(kind) | (this.#set?.mode ?? (typeof mode === 'number' ? mode : mode()))
   }
 
   get uid(): number {
-    return this.#set?.uid ?? this.#attributes.owner?.().uid ?? 0
+    return this.#set?.uid ?? this.node.owner?.().uid ?? 0
   }
 
   get gid(): number {
-    return this.#set?.gid ?? this.#attributes.owner?.().gid ?? 0
+    return this.#set?.gid ?? this.node.owner?.().gid ?? 0
   }
 
   get nlink(): number {
@@ -250,7 +247,7 @@ abstract class KernfsInode extends UnchangingInode {
 
   /** Times are never kept. Errors: EPERM for the mode of what belongs to another thing, a process say, and follows it. */
   override setAttributes({ mode, uid, gid }: AttributeChanges = {}): void {
-    if (this.#attributes.owner) {
+    if (this.node.owner) {
       if (mode !== undefined) throw new ErrnoError('EPERM')
       return
     }
@@ -264,14 +261,8 @@ abstract class KernfsInode extends UnchangingInode {
   }
 }
 
-class KernfsFile extends KernfsInode implements FileInode {
+class KernfsFile extends KernfsInode<FileNode> implements FileInode {
   readonly kind = 'file'
-  readonly node: FileNode
-
-  constructor(filesystem: KernfsFilesystem, node: FileNode) {
-    super(filesystem, node)
-    this.node = node
-  }
 
   override get size(): number {
     return this.node.size ?? 0
@@ -317,31 +308,22 @@ class KernfsFile extends KernfsInode implements FileInode {
   truncate(): void {}
 }
 
-class KernfsLink extends KernfsInode implements SymlinkInode {
+class KernfsLink<N extends LinkNode = LinkNode> extends KernfsInode<N> implements SymlinkInode {
   readonly kind = 'symlink'
-  readonly node: LinkNode
-
-  constructor(filesystem: KernfsFilesystem, node: LinkNode) {
-    super(filesystem, node)
-    this.node = node
-  }
 
   readlink(_attempt: unknown, context?: Context): string {
     return this.node.target(context)
   }
 }
 
-class KernfsMagicLink extends KernfsLink implements MagicLink {
-  declare readonly node: Required<LinkNode>
-
+class KernfsMagicLink extends KernfsLink<LinkNode & Required<Pick<LinkNode, 'jump'>>> implements MagicLink {
   jump(context: Context): VirtualDentry {
     return this.node.jump(context)
   }
 }
 
-class KernfsDirectory extends KernfsInode implements DirectoryInode {
+class KernfsDirectory extends KernfsInode<DirectoryNode> implements DirectoryInode {
   readonly kind = 'directory'
-  readonly node: DirectoryNode
   readonly #inodes = new WeakMap<Node, Inode>()
   readonly isCurrent?: (name: string, inode: Inode) => boolean
   readonly create?: NonNullable<DirectoryInode['create']>
@@ -351,7 +333,6 @@ class KernfsDirectory extends KernfsInode implements DirectoryInode {
 
   constructor(filesystem: KernfsFilesystem, node: DirectoryNode) {
     super(filesystem, node)
-    this.node = node
     const { children } = node
     if (children.changes) this.isCurrent = (name, inode) => this.#isCurrent(name, inode)
     if (children.makeDirectory) this.create = (name, what) => this.#make(name, what)

@@ -6,6 +6,7 @@ import { buildGuest } from '../../e2e/guests/build.mjs'
 import type { ErrnoError } from '../abi/errno.ts'
 import { O_CREAT, O_WRONLY } from '../abi/linux.ts'
 import { bootWorld, treeOf, type World } from '../host/world.ts'
+import { endClean } from './test-world.ts'
 
 const config = (name: string) =>
   JSON.parse(readFileSync(new URL(`../testing/configs/${name}.json`, import.meta.url), 'utf8'))
@@ -15,10 +16,7 @@ let world: World
 beforeEach(() => {
   world = bootWorld()
 })
-afterEach(async () => {
-  await world.close()
-  expect(world.runtime.vfs.superblocks.size).toBe(0)
-})
+afterEach(() => endClean(world))
 
 /** Starts a container and gives the exit code of its process. */
 async function run(id: string): Promise<number | undefined> {

@@ -6,6 +6,7 @@ import { buildGuest } from '../../e2e/guests/build.mjs'
 import { O_APPEND, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from '../abi/linux.ts'
 import type { StdioEntry } from '../abi/wire.ts'
 import { bootWorld, type Finished, treeOf, type World } from '../host/world.ts'
+import { endClean } from './test-world.ts'
 
 let world: World
 
@@ -16,11 +17,7 @@ beforeEach(async () => {
   await world.start('a')
 })
 
-afterEach(async () => {
-  await world.close()
-  expect(world.runtime.vfs.superblocks.size).toBe(0)
-  expect(world.runtime.vfs.anonymousFiles.users).toBe(0)
-})
+afterEach(() => endClean(world))
 
 /** Runs the test program with these arguments and descriptors. */
 const run = (args: readonly string[], stdio: readonly (StdioEntry | undefined)[] = [], more = {}): Promise<Finished> =>

@@ -4,6 +4,7 @@ import { buildGuest } from '../../e2e/guests/build.mjs'
 import type { ErrnoError } from '../abi/errno.ts'
 import { bootWorld, treeOf, type World } from '../host/world.ts'
 import type { Files } from '../kernel/files.ts'
+import { endClean } from './test-world.ts'
 
 let world: World
 
@@ -11,11 +12,7 @@ beforeEach(() => {
   world = bootWorld()
 })
 
-afterEach(async () => {
-  await world.close()
-  expect(world.runtime.vfs.superblocks.size).toBe(0)
-  expect(world.runtime.vfs.anonymousDevices.inUse).toBe(1)
-})
+afterEach(() => endClean(world))
 
 const guest = async (name: string) => new Uint8Array(readFileSync(await buildGuest(`${name}.c`)))
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)

@@ -6,17 +6,14 @@ import { AT_FDCWD, O_CREAT, O_RDONLY, O_WRONLY } from '../abi/linux.ts'
 import { bootWorld, treeOf, type World } from '../host/world.ts'
 import { MemorySite } from '../testing/memory-site.ts'
 import { parseSpec, SpecError } from './spec.ts'
+import { endClean } from './test-world.ts'
 
 let world: World
 beforeEach(() => {
   world = bootWorld({ volumes: new MemorySite().host })
   world.runtime.provide('rootfs', treeOf({ 'etc/motd': 'hello', 'data/x': 'below' }))
 })
-afterEach(async () => {
-  await world.close()
-  expect(world.runtime.vfs.superblocks.size).toBe(0)
-  expect(world.runtime.vfs.anonymousDevices.inUse).toBe(1)
-})
+afterEach(() => endClean(world))
 
 const bind = (...options: string[]) => ({ destination: '/b', type: 'bind', source: 'rootfs', options })
 const faults = (spec: unknown) => {

@@ -139,7 +139,8 @@ class DataCopy {
   }
 }
 
-function writeAll(file: FileInode, bytes: Uint8Array, length: number, offset: number, attempt: Attempt): void {
+/** Errors: ENOSPC, also of a file that takes nothing more. */
+export function writeAll(file: FileInode, bytes: Uint8Array, length: number, offset: number, attempt: Attempt): void {
   for (let done = 0; done < length; ) {
     const count = file.write?.(bytes, done, length - done, offset + done, attempt) ?? 0
     if (count === 0) throw new ErrnoError('ENOSPC')

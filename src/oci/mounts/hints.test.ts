@@ -5,6 +5,7 @@ import type { ErrnoError } from '../../abi/errno.ts'
 import { O_CREAT, O_WRONLY } from '../../abi/linux.ts'
 import { bootWorld, treeOf, type World } from '../../host/world.ts'
 import { parseSpec, SpecError } from '../spec.ts'
+import { endClean } from '../test-world.ts'
 import { hintKey, readHints } from './hints.ts'
 
 /** Annotations of hints: `{ name: { field: value } }`. */
@@ -97,11 +98,7 @@ describe('volumes of a sandbox', () => {
   beforeEach(() => {
     world = bootWorld()
   })
-  afterEach(async () => {
-    await world.close()
-    expect(world.runtime.vfs.superblocks.size).toBe(0)
-    expect(world.runtime.vfs.anonymousDevices.inUse).toBe(1)
-  })
+  afterEach(() => endClean(world))
 
   const mount = (destination: string, more: object = {}) => ({ destination, source: '/pod/data', ...more })
   const create = async (id: string, mounts: object[], annotations: Record<string, string> = {}) =>

@@ -5,6 +5,7 @@
  */
 
 import { ErrnoError } from '../../abi/errno.ts'
+import { writeAll } from '../../fs/overlay/copy-up.ts'
 import type { OverlayLayers } from '../../fs/overlay/overlay.ts'
 import type { FileInode, Inode } from '../../vfs/inode.ts'
 import { type Mount, type MountFlags, VirtualDentry } from '../../vfs/mount.ts'
@@ -88,7 +89,7 @@ function copyContent(from: FileInode, to: FileInode, attempt: Attempt): void {
   for (let offset = 0; ; ) {
     const count = from.read(piece, 0, piece.length, offset, attempt)
     if (count === 0) return
-    for (let done = 0; done < count; ) done += to.write!(piece, done, count - done, offset + done, attempt)
+    writeAll(to, piece, count, offset, attempt)
     offset += count
   }
 }

@@ -5,16 +5,14 @@ import type { ErrnoError } from '../../abi/errno.ts'
 import { O_CREAT, O_WRONLY } from '../../abi/linux.ts'
 import { bootWorld, treeOf, type World } from '../../host/world.ts'
 import { makeDevice } from '../../vfs/kinds.ts'
+import { endClean } from '../test-world.ts'
 
 let world: World
 beforeEach(() => {
   world = bootWorld()
   world.runtime.provide('rootfs', treeOf({ 'etc/secret/key': 'k', 'etc/motd': 'hello', 'usr/lib/a': 'a', 'dev/x': '' }))
 })
-afterEach(async () => {
-  await world.close()
-  expect(world.runtime.vfs.superblocks.size).toBe(0)
-})
+afterEach(() => endClean(world))
 
 const create = async (linux: object, more: object = {}, id = 'a') => {
   await world.runtime.create(id, { root: { path: 'rootfs' }, linux, ...more })

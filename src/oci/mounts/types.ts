@@ -58,7 +58,7 @@ const TYPES: Readonly<Record<string, MountType>> = {
   mqueue: kernelType('mqueue'),
   fuse: {
     filesystem: 'fuse',
-    data: [...['fd', 'rootmode', 'user_id', 'group_id', 'default_permissions', 'allow_other', 'max_read', 'subtype']],
+    data: ['fd', 'rootmode', 'user_id', 'group_id', 'default_permissions', 'allow_other', 'max_read', 'subtype'],
     plainData: true,
     make: fuse,
   },
