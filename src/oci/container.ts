@@ -30,7 +30,7 @@ import { Task } from '../kernel/task.ts'
 import { traceTo } from '../kernel/trace-file.ts'
 import { credentialsOf } from '../vfs/context.ts'
 import type { FileDescription } from '../vfs/description.ts'
-import type { Mount, MountNamespace } from '../vfs/mount.ts'
+import type { MountNamespace } from '../vfs/mount.ts'
 import { releaseNamespace } from '../vfs/mount-tree.ts'
 import { openAt } from '../vfs/open.ts'
 import type { Vfs } from '../vfs/vfs.ts'
@@ -39,6 +39,7 @@ import type { LayeredRoot } from './archive/images.ts'
 import { findExecutable } from './executable.ts'
 import { mountInfo } from './mount-info.ts'
 import type { Mounted } from './mounts/mounter.ts'
+import type { Root } from './mounts/root.ts'
 import type { Programs } from './programs.ts'
 import type { ProcessSpec, Spec } from './spec.ts'
 
@@ -74,13 +75,13 @@ export class Container {
   #status: ContainerState['status'] = 'created'
   #init: Process | undefined
 
-  constructor(host: Host, id: string, spec: Spec, processes: PidNamespace, { namespace, rootLowers }: Mounted) {
+  constructor(host: Host, id: string, spec: Spec, processes: PidNamespace, { namespace, root }: Mounted) {
     this.id = id
     this.spec = spec
     this.#host = host
     this.#processes = processes
     this.#namespace = namespace
-    this.#layeredRoot = layeredRoot(id, spec, namespace, rootLowers)
+    this.#layeredRoot = layeredRoot(id, spec, root)
     const { vfs, waiting } = host
     this.#task = new Task({ vfs, credentials: credentialsOf(0, 0), root: namespace.rootPlace })
     this.files = new Files((operation) => {
@@ -324,12 +325,7 @@ function terminalEnvironment(env: readonly string[], { columns, rows }: WindowSi
 
 const variableOf = (entry: string) => entry.slice(0, entry.indexOf('='))
 
-function layeredRoot(
-  id: string,
-  spec: Spec,
-  { root: { superblock } }: MountNamespace,
-  lowers: readonly Mount[] | undefined,
-): LayeredRoot | undefined {
+function layeredRoot(id: string, spec: Spec, { mount: { superblock }, lowers }: Root): LayeredRoot | undefined {
   if (!lowers) return undefined
   return { id, source: spec.root?.path ?? '', overlay: superblock.filesystem as OverlayFilesystem, superblock, lowers }
 }

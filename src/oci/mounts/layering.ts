@@ -98,7 +98,9 @@ const COPY_PIECE = 64 * 1024
 
 /** An overlay of places. An upper whose mount is attached nowhere is the overlay's own from then on, also if this fails. */
 export function overlayOf(upper: VirtualDentry, { vfs, lowers, source, flags, data, holding }: Layering): Mount {
-  const held = lowers.map(({ mount, dentry }) => vfs.newMount(mount.superblock, { root: dentry }))
+  const held = lowers.map(({ mount, dentry }) =>
+    vfs.newMount(mount.superblock, { root: dentry, flags: { readonly: true } }),
+  )
   holding?.([...held])
   held.push(upper.mount.parent || upper.mount.namespace ? vfs.newMount(upper.mount.superblock) : upper.mount)
   const release = () => {

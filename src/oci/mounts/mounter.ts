@@ -7,7 +7,7 @@
 
 import { Task } from '../../kernel/task.ts'
 import { credentialsOf } from '../../vfs/context.ts'
-import type { Mount, MountNamespace } from '../../vfs/mount.ts'
+import type { MountNamespace } from '../../vfs/mount.ts'
 import { releaseNamespace } from '../../vfs/mount-tree.ts'
 import { rootHints } from '../root-hints.ts'
 import type { Spec } from '../spec.ts'
@@ -15,7 +15,7 @@ import { mountInternalTmp } from './internal-tmp.ts'
 import { applyLinux } from './linux-files.ts'
 import { makeMountPoint } from './mount-point.ts'
 import { type PreparedMount, prepareMounts } from './prepare.ts'
-import { makeRoot, ROOT, type RootPlan } from './root.ts'
+import { emptyNamespace, putRoot, ROOT, type Root, type RootPlan } from './root.ts'
 import { type Fill, SetUp, type SetUpOptions } from './set-up.ts'
 import { mountSubmount } from './submount.ts'
 import type { UppersConfig } from './uppers.ts'
@@ -30,8 +30,7 @@ export interface MounterOptions extends SetUpOptions {
 /** What a spec's mounts become. */
 export interface Mounted {
   readonly namespace: MountNamespace
-  /** The lower layers of the root, the topmost first; undefined for a root that is no overlay. They live as long as it does. */
-  readonly rootLowers: readonly Mount[] | undefined
+  readonly root: Root
 }
 
 /**
@@ -63,10 +62,10 @@ export async function mountAll(spec: Spec, options: MounterOptions): Promise<Mou
 
 async function mountOn(setUp: SetUp, spec: Spec, plan: RootPlan, mounts: readonly PreparedMount[]): Promise<Mounted> {
   const { vfs } = setUp
-  const root = await setUp.at(ROOT, '/', () => makeRoot(setUp, plan))
-  const namespace = vfs.newNamespace(root.mount)
-  setUp.task = new Task({ vfs, credentials: credentialsOf(0, 0), root: namespace.rootPlace, umask: 0 })
+  const namespace = await setUp.at(ROOT, '/', () => emptyNamespace(vfs))
   try {
+    const root = await setUp.at(ROOT, '/', () => putRoot(namespace, setUp, plan))
+    setUp.task = new Task({ vfs, credentials: credentialsOf(0, 0), root: namespace.rootPlace, umask: 0 })
     for (const mount of mounts) {
       await setUp.at(mount.place, mount.destination, () => mountSubmount(setUp, mount))
     }
@@ -74,11 +73,11 @@ async function mountOn(setUp: SetUp, spec: Spec, plan: RootPlan, mounts: readonl
     const cwd = spec.process?.cwd
     if (cwd !== undefined) await setUp.at('process.cwd', cwd, () => makeMountPoint(setUp.task, cwd, 'directory'))
     await applyLinux(setUp, spec.linux ?? {})
-    return { namespace, rootLowers: root.lowers }
+    return { namespace, root }
   } catch (error) {
     releaseNamespace(namespace)
     throw error
   } finally {
-    setUp.task.release()
+    setUp.task?.release()
   }
 }

@@ -1,10 +1,14 @@
 /**
  * The root of a container: a tree of the bundle under a layer that takes the changes; the tree alone where it is read-only, or
  * there is to be no such layer; without a tree a tmpfs, in memory or a volume.
+ *
+ * Always true: below it in the namespace there is an empty mount that nobody sees, as below the root of a Linux system, so that the
+ * root has a parent, which pivot_root(2) asks for.
  */
 
 import type { DirectoryInode, Inode } from '../../vfs/inode.ts'
-import type { Mount } from '../../vfs/mount.ts'
+import type { Mount, MountNamespace } from '../../vfs/mount.ts'
+import type { Vfs } from '../../vfs/vfs.ts'
 import { withUpper } from './layering.ts'
 import { type Fill, requireDirectory, type SetUp } from './set-up.ts'
 import type { Upper } from './uppers.ts'
@@ -27,7 +31,21 @@ export interface Root {
 /** How errors and opened volumes name it. */
 export const ROOT = 'root'
 
-export function makeRoot(setUp: SetUp, plan: RootPlan): Root {
+/** A namespace with nothing in it, for putRoot. */
+export function emptyNamespace(vfs: Vfs): MountNamespace {
+  const superblock = vfs.newFilesystem({ type: 'tmpfs', data: 'mode=755', source: 'rootfs' })
+  return vfs.newNamespace(vfs.newMount(superblock, { source: 'rootfs', flags: { readonly: true } }))
+}
+
+/** The root is locked: what is below it is never uncovered. */
+export function putRoot(namespace: MountNamespace, setUp: SetUp, plan: RootPlan): Root {
+  const root = makeRoot(setUp, plan)
+  setUp.vfs.attach(root.mount, namespace.rootPlace)
+  root.mount.locked = true
+  return root
+}
+
+function makeRoot(setUp: SetUp, plan: RootPlan): Root {
   const { vfs, bundle, attempt } = setUp
   const { source, readonly, upper, restore } = plan
   if (source === undefined) return { mount: emptyRoot(setUp, plan), lowers: undefined }

@@ -45,7 +45,7 @@ export class SetUp {
   readonly warn: (warning: string) => void
   /** What steps hold while they wait. */
   readonly attempt = new Attempt()
-  /** Walks and makes things in the new namespace, as its superuser; from the root's step on. */
+  /** Walks and makes things in the new namespace, as its superuser; there from the root's step on. */
   task!: Task
   /** The volumes of the spec, opened, by the place of their mount. */
   readonly acquired = new Map<string, Acquired>()
