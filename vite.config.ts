@@ -88,49 +88,71 @@ function paintedWhole(): Plugin {
   }
 }
 
-/** A Worker that each process starts is one file: fetched in one go, and smaller than with the chunks that it would share. */
-function selfContained(name: string, source: string): Plugin {
+/**
+ * Vite wraps `import()` so that styles and further chunks are fetched beside what is imported. There are none here, and in a
+ * Worker nothing to fetch them with.
+ */
+function plainImports(): Plugin {
   return {
-    name: 'runtab:self-contained',
+    name: 'runtab:plain-imports',
+    enforce: 'pre',
+    load: { filter: { id: /vite\/preload-helper/ }, handler: () => 'export const __vitePreload = (load) => load()' },
+  }
+}
+
+const plain = { target: 'es2023', minify: true, sourcemap: true, modulePreload: false } as const
+
+/**
+ * A Worker shares nothing with other entries, so that it starts with one file, beside which lies what it loads on demand.
+ *
+ * What is loaded on demand imports that file. A server may give a Worker's script an address that no import has (Vite does, in
+ * dev), and the file would run twice: so where anything is loaded, the script is but an import of it.
+ */
+function worker({ name, source }: { name: string; source: string }, { onDemand }: { onDemand: boolean }): Plugin {
+  const chunkFileNames = 'chunk-[name]-[hash].js'
+  return {
+    name: 'runtab:worker',
     async generateBundle() {
-      const output = await build({
+      const built = await build({
         configFile: false,
         logLevel: 'warn',
+        plugins: [plainImports()],
         build: {
-          ...{ write: false, target: 'es2023', minify: true, sourcemap: true, modulePreload: false },
+          ...{ ...plain, write: false },
           rolldownOptions: {
             input: { [name]: `${root}${source}` },
-            output: { entryFileNames: '[name].js', format: 'es' },
+            output: { entryFileNames: onDemand ? chunkFileNames : '[name].js', chunkFileNames, format: 'es' },
           },
         },
       })
-      if (!('output' in output)) throw new Error('expected one build')
-      for (const file of output.output) {
-        this.emitFile({
-          type: 'asset',
-          fileName: file.fileName,
-          source: file.type === 'chunk' ? file.code : file.source,
-        })
+      if (!('output' in built)) throw new Error('expected one build')
+      for (const file of built.output) {
+        const source = file.type === 'chunk' ? file.code : file.source
+        this.emitFile({ type: 'asset', fileName: file.fileName, source })
       }
+      if (onDemand)
+        this.emitFile({ type: 'asset', fileName: `${name}.js`, source: `import './${built.output[0].fileName}'\n` })
     },
   }
 }
 
 function library(): UserConfig {
   const entries = entriesOf(manifest).filter((entry) => existsSync(`${root}${entry.source}`))
-  const guest = entries.filter(({ name }) => name === 'guest.worker')
-  const present = entries.filter((entry) => !guest.includes(entry))
+  const workers = entries.filter(({ name }) => name.endsWith('.worker'))
+  const input = entries
+    .filter((entry) => !workers.includes(entry))
+    .map(({ name, source }) => [name, `${root}${source}`])
   return {
-    plugins: [workerUrls('package'), ...guest.map(({ name, source }) => selfContained(name, source))],
+    plugins: [
+      ...[workerUrls('package'), plainImports()],
+      ...workers.map((entry) => worker(entry, { onDemand: entry.name === 'kernel.worker' })),
+    ],
     build: {
+      ...plain,
       outDir: 'dist',
-      target: 'es2023',
-      minify: true,
-      sourcemap: true,
-      modulePreload: false,
       copyPublicDir: false,
       rolldownOptions: {
-        input: Object.fromEntries(present.map((entry) => [entry.name, `${root}${entry.source}`])),
+        input: Object.fromEntries(input),
         preserveEntrySignatures: 'strict',
         output: { entryFileNames: '[name].js', chunkFileNames: 'chunk-[name]-[hash].js', format: 'es' },
       },

@@ -23,12 +23,12 @@ import { root } from './tools/run.mjs'
 import { startVite } from './vite-dev.mjs'
 
 /**
- * What each of the pages does: boots a sandbox, runs a program in it, commits a container (which the kernel loads a further
- * script for), and shows in its title what came of that.
+ * What each of the pages does: boots a sandbox, runs a program in it, mounts a volume and commits a container (which the kernel
+ * loads further scripts for), and shows in its title what came of that.
  */
 const program = `
 const sandbox = await Sandbox.boot({ bundle: { tree: { 'a.txt': 'a' } } })
-const container = await sandbox.create('demo', { mounts: [{ destination: '/tmp', type: 'tmpfs' }] })
+const container = await sandbox.create('demo', { mounts: [{ destination: '/tmp', type: 'tmpfs', source: 'volume:tmp' }] })
 await container.fs.writeFile('/tmp/hello.wasm', new Uint8Array(await (await fetch('/hello.wasm')).arrayBuffer()))
 await container.start()
 const hello = await container.exec({ args: ['/tmp/hello.wasm'] })

@@ -22,7 +22,6 @@ import { createVolumeHost } from '../src/host/volumes.ts'
 import type { GuestRunner } from '../src/kernel/process.ts'
 import { Serving } from '../src/kernel/serving.ts'
 import { Runtime } from '../src/oci/runtime.ts'
-import { createRunner } from '../src/wasi/runner.ts'
 
 /** Platforms on which guests run in this Worker, for which nobody else is needed. */
 const WITHIN: readonly PlatformName[] = ['jspi', 'inline']
@@ -32,7 +31,7 @@ addEventListener('message', ({ ports: [port] }) => {
 })
 
 /** Errors: why the platform asked for can't be had, in a sentence. */
-function boot({ platform: wanted, guests, ...flags }: BootOptions): Booted {
+async function boot({ platform: wanted, guests, ...flags }: BootOptions): Promise<Booted> {
   const report = choosePlatform(detectFeatures(), { offered: guests ? [...WITHIN, 'worker'] : WITHIN, wanted })
   const { platform } = report
   const clock = createClock()
@@ -56,7 +55,10 @@ function boot({ platform: wanted, guests, ...flags }: BootOptions): Booted {
     awaited = (work) => serving.unblocked(work)
     archives = createArchiveHost({ awaited })
     runner = createWorkerRunner(serving, workersOfPage(guests as MessagePort))
-  } else runner = createRunner({ ...waiting, platform, entropy, sleep: createSleep(clock) })
+  } else {
+    const { createRunner } = await import('../src/wasi/runner.ts')
+    runner = createRunner({ ...waiting, platform, entropy, sleep: createSleep(clock) })
+  }
   const readers = new ContentReaders(createBlobReader(), urls)
   const volumes = createVolumeHost({ awaited })
   const inline = platform === 'inline'
@@ -70,6 +72,7 @@ function boot({ platform: wanted, guests, ...flags }: BootOptions): Booted {
     archives,
     volumes,
     inline,
+    awaited,
     ...flags,
   })
   return { runtime, report, awaited }

@@ -11,7 +11,7 @@ import type { GuestFailure, GuestOrder, LibraryRequest, RequestFailure } from '.
 import type { GuestEnd, GuestProcess, GuestRunner, Preopen, Trace } from '../kernel/process.ts'
 import type { PendingRequest } from '../kernel/requests.ts'
 import type { Serving } from '../kernel/serving.ts'
-import { functionNames } from '../wasi/preview1.ts'
+import { functionNames } from '../wasi/function-names.ts'
 import { compileProgram, type Program } from '../wasi/program.ts'
 
 /** What a guest's Worker is told, once. */
@@ -77,7 +77,7 @@ export function workersOfPage(orders: MessagePort): () => GuestThread {
 
 export function createWorkerRunner(serving: Serving, start: () => GuestThread): GuestRunner {
   return {
-    functions: functionNames(),
+    functions: functionNames,
     compile: (bytes, path, memoryPages) => serving.unblocked(compileProgram(bytes, path, memoryPages)),
     run: (program, process) => runIn(start(), serving, program as Program, process),
   }

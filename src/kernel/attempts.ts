@@ -8,6 +8,13 @@ import { WaitQueue, WouldBlock } from '../vfs/waiting.ts'
 export interface Waiting {
   readonly clock: Clock
   readonly timer: Timer
+  /** Gives what the work gives; the kernel's thread does not rest until then. Left out where the thread never rests. */
+  readonly awaited?: <T>(work: Promise<T>) => Promise<T>
+}
+
+/** Code that is a file of its own, loaded when it is first needed: `await loaded(waiting, import(…))`. */
+export function loaded<T>({ awaited }: Waiting, code: Promise<T>): Promise<T> {
+  return awaited ? awaited(code) : code
 }
 
 /**

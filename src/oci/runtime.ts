@@ -21,20 +21,20 @@ import { memoryDevices } from '../devices/memory-devices.ts'
 import { terminalDevices } from '../devices/terminal-devices.ts'
 import { devtmpfsTypes } from '../fs/devtmpfs/devtmpfs.ts'
 import { fuseDevice } from '../fs/fuse/device.ts'
-import { fuseType } from '../fs/fuse/fuse.ts'
 import type { ContentReaders } from '../fs/gofer/content.ts'
 import { goferType } from '../fs/gofer/gofer.ts'
 import { overlayType } from '../fs/overlay/overlay.ts'
 import { procType } from '../fs/proc/proc.ts'
 import { sysType } from '../fs/sysfs/sysfs.ts'
 import { tmpfsType } from '../fs/tmpfs/tmpfs.ts'
-import type { Waiting } from '../kernel/attempts.ts'
+import { loaded, type Waiting } from '../kernel/attempts.ts'
 import type { Files } from '../kernel/files.ts'
 import { HostPipes } from '../kernel/host-pipes.ts'
 import { PidNamespace } from '../kernel/pid-namespace.ts'
 import type { GuestRunner, Process, ProcessStdio } from '../kernel/process.ts'
 import { signalNumber } from '../kernel/signals.ts'
 import { System } from '../kernel/system.ts'
+import { onDemand } from '../vfs/filesystem.ts'
 import { Vfs } from '../vfs/vfs.ts'
 import type { ArchiveHost } from './archive/host.ts'
 import type { Images } from './archive/images.ts'
@@ -105,7 +105,7 @@ export class Runtime implements Host {
     this.vfs.types.register(tmpfsType)
     this.vfs.types.register(overlayType)
     this.vfs.types.register(goferType(options.readers))
-    this.vfs.types.register(fuseType)
+    this.vfs.types.register(onDemand('fuse', async () => (await import('../fs/fuse/fuse.ts')).fuseType))
     this.fuse = new FuseServers(this.vfs)
     for (const type of devtmpfsTypes(devices)) this.vfs.types.register(type)
     this.programs = new Programs(options.runner, options)
@@ -144,8 +144,8 @@ export class Runtime implements Host {
   async #loadImages(): Promise<Images> {
     const { archives, readers } = this.#options
     if (!archives) throw new Error('this runtime was made without what moves images and layers')
-    const loaded = await archives.awaited(import('./archive/images.ts'))
-    return new loaded.Images({
+    const { Images } = await loaded(this.waiting, import('./archive/images.ts'))
+    return new Images({
       vfs: this.vfs,
       bundle: this.#bundle,
       waiting: this.waiting,

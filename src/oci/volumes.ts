@@ -10,8 +10,8 @@ import { ErrnoError } from '../abi/errno.ts'
 import type { Entropy } from '../abi/platform.ts'
 import type { StorageEstimate, VolumeCalls, VolumeInfo, VolumeSnapshot, VolumeUsage } from '../abi/wire.ts'
 import type { KeyValueStore } from '../fs/tmpfs/key-value-store.ts'
-import { Store } from '../fs/tmpfs/store.ts'
-import type { Waiting } from '../kernel/attempts.ts'
+import type { Store } from '../fs/tmpfs/store.ts'
+import { loaded, type Waiting } from '../kernel/attempts.ts'
 import type { Mount, Superblock } from '../vfs/mount.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 
@@ -157,6 +157,7 @@ export class Volumes {
     { readonly, takeover }: Pick<Acquire, 'readonly' | 'takeover'>,
   ): Promise<Store> {
     const { host, vfs, timer, entropy, writersWait } = this.#options
+    const { Store } = await loaded(this.#options, import('../fs/tmpfs/store.ts'))
     let store: Store | undefined
     const lost = () => store?.lose()
     const unlock = readonly ? () => {} : await host.lock(id, { takeover, lost })

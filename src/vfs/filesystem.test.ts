@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from 'vitest'
 import { DeviceRegistry } from '../devices/device-registry.ts'
 import { Tmpfs, tmpfsType } from '../fs/tmpfs/tmpfs.ts'
 import { createClock } from '../host/clock.ts'
-import { type FilesystemType, FilesystemTypes } from './filesystem.ts'
+import { type FilesystemType, FilesystemTypes, onDemand } from './filesystem.ts'
 import type { Filesystem } from './inode.ts'
 import { Vfs } from './vfs.ts'
 import { Attempt } from './waiting.ts'
@@ -116,4 +116,27 @@ test('A030 A223 sync goes to every live filesystem, past one that fails, and giv
   vfs.discard(vfs.newMount(vfs.newFilesystem({ type: 'gone' })))
   expect(() => vfs.syncAll(new Attempt())).toThrow('first')
   expect(synced).toEqual(['a', 'b', 'c'])
+})
+
+test('a type on demand is listed at once, is mounted once it was loaded, and is released with the others', async () => {
+  let loads = 0
+  let released = 0
+  const late = onDemand('late', async () => {
+    loads++
+    return typeOf('late', { release: () => released++ })
+  })
+  vfs.types.register(late)
+  expect(vfs.types.list()).toContain('nodev\tlate\n')
+  const inUse = vfs.anonymousDevices.inUse
+  expect(() => vfs.newFilesystem({ type: 'late' })).toThrow(expect.objectContaining({ code: 'ENODEV' }))
+  expect(vfs.anonymousDevices.inUse).toBe(inUse)
+
+  await late.load?.()
+  await late.load?.()
+  expect(loads).toBe(1)
+  const mount = vfs.newMount(vfs.newFilesystem({ type: 'late' }))
+  expect(mount.superblock.filesystem).toBeInstanceOf(Tmpfs)
+  vfs.discard(mount)
+  vfs.types.release()
+  expect(released).toBe(1)
 })

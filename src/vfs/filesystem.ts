@@ -39,8 +39,36 @@ export interface FilesystemType {
    * Errors: EINVAL for options that the type does not know or can't read, with the option in `detail`.
    */
   mount(request: MountRequest): Filesystem
+  /** Brings the type's code, for one whose code is not there from the start. To be awaited before it is mounted. */
+  load?(): Promise<void>
   /** The registry goes away. */
   release?(): void
+}
+
+/**
+ * A type whose code is a file of its own, which is loaded when something of this type is first mounted: for types that most
+ * containers do without. One is registered as any other, in a line (see `fuse` in oci/runtime.ts), and nothing else of the
+ * kernel imports its code:
+ *
+ *     types.register(onDemand('fuse', async () => (await import(…)).fuseType))
+ */
+export function onDemand(
+  name: string,
+  load: () => Promise<FilesystemType>,
+  shown: Omit<FilesystemType, 'name' | 'mount' | 'load' | 'release'> = { userMountable: true, userListable: true },
+): FilesystemType {
+  let loaded: FilesystemType | undefined
+  return {
+    ...{ ...shown, name },
+    async load() {
+      loaded ??= await load()
+    },
+    mount(request) {
+      if (!loaded) throw new ErrnoError('ENODEV', undefined, `the code of filesystem type "${name}" is not loaded`)
+      return loaded.mount(request)
+    },
+    release: () => loaded?.release?.(),
+  }
 }
 
 export class FilesystemTypes {

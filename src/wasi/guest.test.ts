@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { compileError, type GuestEnd, GuestError, type GuestOptions, runGuest } from './guest.ts'
+import { type GuestEnd, type GuestOptions, runGuest } from './guest.ts'
+import { compileError, GuestError } from './program.ts'
 import { moduleOf } from './test-guest.ts'
 import { countingEntropy, TestWorld } from './test-world.ts'
 import type { WasmModule } from './webassembly.ts'

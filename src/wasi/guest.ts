@@ -10,21 +10,13 @@ import { GuestExit } from './context.ts'
 import { type RequestSource, serveLibrary } from './library.ts'
 import { initialPages, type MemoryType, PAGE_SIZE, shareOf } from './memories.ts'
 import { importsOf, Preview1, type Preview1Options } from './preview1.ts'
+import { GuestError } from './program.ts'
 import { strace } from './strace.ts'
 import type { Table } from './table.ts'
 import { takingTurns, trampolined } from './trampoline.ts'
 import { type WasmFunction, type WasmInstance, type WasmMemory, type WasmModule, wasmApi } from './webassembly.ts'
 
 const PREVIEW1 = 'wasi_snapshot_preview1'
-
-/** A module cannot be run as a guest; the message says why and what to do, for a person. */
-export class GuestError extends Error {
-  readonly code = 'ENOEXEC'
-
-  override get name(): string {
-    return 'GuestError'
-  }
-}
 
 /** How a guest ended. A signal's exit status is 128 + its number, as shells have it. */
 export type GuestEnd = (
@@ -187,15 +179,4 @@ function endOf(error: unknown): { exitCode: number; signal?: number } | { trap: 
   const what = !exhausted ? undefined : exhaustible.find(([said]) => said.test(error.message))?.[1]
   const trap = what === undefined ? error.message : `${what} (${error.message})`
   return { trap, stack: error.stack ?? '' }
-}
-
-/** What to tell a person whose file did not compile. `cause` is what WebAssembly.compile threw. */
-export function compileError(cause: unknown, path: string): GuestError {
-  const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/^WebAssembly\.\w+\(\):\s*/, '')
-  // As V8 and as SpiderMonkey say it.
-  const component = /version 0d 00 01 00|expected version.*found 0d|version 0x1000d/i.test(reason)
-  const advice = component
-    ? 'it is a WASI preview2 component; runtab runs preview1 modules (target wasm32-wasip1)'
-    : `it is not a WebAssembly module that this browser can run (${reason})`
-  return new GuestError(`${path}: ${advice}`, { cause })
 }

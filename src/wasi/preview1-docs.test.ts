@@ -1,5 +1,6 @@
 /** docs/preview1.md is made from the table: `npx vitest run src/wasi/preview1-docs.test.ts -u` writes it anew. */
 import { expect, test } from 'vitest'
+import { functionNames } from './function-names.ts'
 import { isAddress, isWide, nameOf } from './table.ts'
 import { TestGuest } from './test-guest.ts'
 
@@ -23,4 +24,10 @@ ${lines.join('\n')}
 \`\`\`
 `
   await expect(page).toMatchFileSnapshot('../../docs/preview1.md')
+})
+
+test('the names of the functions are those of the table, in its order', () => {
+  const { wasi, world } = new TestGuest()
+  world.release()
+  expect(functionNames).toEqual(Object.keys(wasi.table))
 })

@@ -96,18 +96,6 @@ export class Preview1 extends WASI {
   }
 }
 
-/** The names of preview1's functions, in the order of the numbers under which their calls are counted. */
-export function functionNames(): string[] {
-  const never = (): never => {
-    throw new Error('nobody is there to call')
-  }
-  const clock = { realtime: never, monotonic: () => 0n, coarse: never }
-  return Object.keys(
-    new Preview1({ ...{ args: [], env: [], preopens: [], clock }, syscalls: {} as Syscalls, entropy: { fill: never } })
-      .table,
-  )
-}
-
 /** A table as the functions of an import object. */
 export function importsOf(table: Table): Record<string, (...args: unknown[]) => unknown> {
   return Object.fromEntries(

@@ -1,8 +1,16 @@
-/** A program that was compiled: its module, and what a host must know of it besides. */
+/** A program that was compiled: its module, and what a host must know of it besides; and why a file is none. */
 
-import { compileError } from './guest.ts'
 import { initialPages, limitMemories, type MemoryType, memoriesOf } from './memories.ts'
 import { type WasmModule, wasmApi } from './webassembly.ts'
+
+/** A module cannot be run as a guest; the message says why and what to do, for a person. */
+export class GuestError extends Error {
+  readonly code = 'ENOEXEC'
+
+  override get name(): string {
+    return 'GuestError'
+  }
+}
 
 export interface Program {
   readonly module: WasmModule
@@ -28,4 +36,15 @@ export async function compileProgram(
   } catch (error) {
     throw compileError(error, path)
   }
+}
+
+/** What to tell a person whose file did not compile. `cause` is what WebAssembly.compile threw. */
+export function compileError(cause: unknown, path: string): GuestError {
+  const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/^WebAssembly\.\w+\(\):\s*/, '')
+  // As V8 and as SpiderMonkey say it.
+  const component = /version 0d 00 01 00|expected version.*found 0d|version 0x1000d/i.test(reason)
+  const advice = component
+    ? 'it is a WASI preview2 component; runtab runs preview1 modules (target wasm32-wasip1)'
+    : `it is not a WebAssembly module that this browser can run (${reason})`
+  return new GuestError(`${path}: ${advice}`, { cause })
 }

@@ -5,8 +5,8 @@
 import type { Clock, Entropy } from '../abi/platform.ts'
 import { type Waiting, woken } from '../kernel/attempts.ts'
 import type { GuestEnd, GuestProcess, GuestRunner } from '../kernel/process.ts'
+import { functionNames } from './function-names.ts'
 import { runGuest } from './guest.ts'
-import { functionNames } from './preview1.ts'
 import { compileProgram, type Program } from './program.ts'
 
 export interface RunnerOptions extends Waiting {
@@ -24,7 +24,7 @@ export interface RunnerOptions extends Waiting {
 export function createRunner(options: RunnerOptions): GuestRunner {
   const { platform, clock, entropy, sleep, macrotask, onFault } = options
   return {
-    functions: functionNames(),
+    functions: functionNames,
     compile: compileProgram,
 
     async run(

@@ -5,6 +5,7 @@ import { Task } from '../../kernel/task.ts'
 import { credentialsOf } from '../../vfs/context.ts'
 import type { MountNamespace } from '../../vfs/mount.ts'
 import type { MountSpec } from '../spec.ts'
+import { loadTypes } from './load-types.ts'
 import type { MounterOptions } from './mounter.ts'
 import { prepareMounts } from './prepare.ts'
 import { namedError, SetUp } from './set-up.ts'
@@ -22,6 +23,7 @@ export async function mountFurther(namespace: MountNamespace, spec: MountSpec, o
   })
   const mount = mounts.find(({ mandatory }) => !mandatory)
   if (!mount) throw namedError(new ErrnoError('ENODEV', undefined, said), 'mounts[0]', spec.destination)
+  await loadTypes([mount], options)
   setUp.task = new Task({ vfs, credentials: credentialsOf(0, 0), root: namespace.rootPlace, umask: 0 })
   try {
     await acquireVolume(setUp, mount)

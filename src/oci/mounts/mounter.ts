@@ -13,6 +13,7 @@ import { rootHints } from '../root-hints.ts'
 import type { Spec } from '../spec.ts'
 import { mountInternalTmp } from './internal-tmp.ts'
 import { applyLinux } from './linux-files.ts'
+import { loadTypes } from './load-types.ts'
 import { makeMountPoint } from './mount-point.ts'
 import { type PreparedMount, prepareMounts } from './prepare.ts'
 import { emptyNamespace, putRoot, ROOT, type Root, type RootPlan } from './root.ts'
@@ -41,6 +42,7 @@ export async function mountAll(spec: Spec, options: MounterOptions): Promise<Mou
   const setUp = new SetUp(options)
   const hints = rootHints(spec.annotations)
   const { mounts, upper } = prepareMounts(spec, options, options.warn)
+  await loadTypes(mounts, options)
   const readonly = spec.root?.readonly === true
   const plan: RootPlan = {
     source: hints?.source ?? spec.root?.path,

@@ -55,3 +55,19 @@ describe('a step that fails', () => {
     expect(held()).toEqual(before)
   })
 })
+
+test('C006 a type whose code cannot be loaded is named with its mount, before anything is made; the next container tries again', async () => {
+  const type = vfs.types.lookup('fuse')!
+  const { load } = type
+  type.load = () => Promise.reject(new TypeError('Failed to fetch dynamically imported module'))
+  const spec: SpecInput = { mounts: [tmpfs('/t'), { destination: '/served', type: 'fuse', source: 'fuse:pages' }] }
+  await expect(world.runtime.create('c', spec)).rejects.toMatchObject({
+    code: 'EIO',
+    path: '/served',
+    message: expect.stringMatching(/mounts\[1\].*"fuse".*Failed to fetch/),
+  })
+  expect(held()).toEqual(before)
+  Object.assign(type, { load })
+  // Now it is loaded, and misses its server.
+  await expect(world.runtime.create('c', spec)).rejects.toMatchObject({ code: 'ENOENT', path: '/served' })
+})
