@@ -17,7 +17,10 @@ export class Counters {
   readonly buffer: ArrayBufferLike
   /** Calls that returned, by the number of the function. */
   readonly calls: Uint32Array
+  /** Hears of another size of the memory: when it is set here or, if it is set by another thread, when that is looked at. */
+  resized: () => void = () => {}
   readonly #sums: Float64Array
+  #memory = 0
 
   constructor(buffer: ArrayBufferLike = newBuffer(FUNCTIONS * 4 + SUMS * 8)) {
     this.buffer = buffer
@@ -44,6 +47,15 @@ export class Counters {
 
   set memory(bytes: number) {
     this.#sums[MEMORY] = bytes
+    this.look()
+  }
+
+  /** Sees what the other side has set by now. */
+  look(): void {
+    const { memory } = this
+    if (memory === this.#memory) return
+    this.#memory = memory
+    this.resized()
   }
 
   get bytesRead(): number {

@@ -30,6 +30,7 @@ import { typeBits } from '../vfs/kinds.ts'
 import type { MagicLink } from '../vfs/magic-link.ts'
 import type { VirtualDentry } from '../vfs/mount.ts'
 import { UnchangingInode } from '../vfs/unchanging-inode.ts'
+import type { Attempt, Caller } from '../vfs/waiting.ts'
 
 export interface Owner {
   readonly uid: number
@@ -39,8 +40,10 @@ export interface Owner {
 interface NodeAttributes {
   /** Permission bits; a function where they depend on what the node stands for. */
   readonly mode: number | (() => number)
-  /** The superuser's if left out. */
+  /** Whose it is for good, and who decides its mode: whom it tells of. */
   readonly owner?: (() => Owner) | undefined
+  /** Whose it is until it is given away; the superuser's if left out. */
+  readonly maker?: Owner | undefined
 }
 
 export interface FileNode extends NodeAttributes {
@@ -48,7 +51,7 @@ export interface FileNode extends NodeAttributes {
   /** The whole content as of now. */
   read?(): string | Uint8Array
   /** Takes what one call writes. Errors: EINVAL and so on for what it cannot be. */
-  write?(text: string): void
+  write?(text: string, caller: Caller | undefined): void
   /** Whether this open file may be: asked behind the mode. Errors: EACCES. */
   checkOpen?(context: Context, flags: number): void
   /** What stat tells; 0 if left out. */
@@ -226,11 +229,11 @@ abstract class KernfsInode<N extends Node> extends UnchangingInode {
   }
 
   get uid(): number {
-    return this.#set?.uid ?? this.node.owner?.().uid ?? 0
+    return this.#set?.uid ?? (this.node.owner?.() ?? this.node.maker)?.uid ?? 0
   }
 
   get gid(): number {
-    return this.#set?.gid ?? this.node.owner?.().gid ?? 0
+    return this.#set?.gid ?? (this.node.owner?.() ?? this.node.maker)?.gid ?? 0
   }
 
   get nlink(): number {
@@ -282,8 +285,8 @@ class KernfsFile extends KernfsInode<FileNode> implements FileInode {
     return new GeneratedContent({
       generate: () => this.#bytes(),
       ...(node.write && {
-        write(bytes: Uint8Array) {
-          node.write!(decodeUtf8(bytes) ?? '\ufffd')
+        write(bytes: Uint8Array, _offset: number, { caller }: Attempt) {
+          node.write!(decodeUtf8(bytes) ?? '\ufffd', caller)
           return bytes.length
         },
       }),

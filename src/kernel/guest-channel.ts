@@ -48,12 +48,13 @@ export class GuestChannel {
   /** Makes the requested call, unless there is none or it waits. Whether it made one. */
   serve(): boolean {
     if (this.#callOff !== undefined || !this.#channel.requested) return false
-    const { syscalls, now } = this.#options
+    const { syscalls, counters, now } = this.#options
+    counters?.look()
     const weight = timeWeight(this.calls)
     const start = weight > 0 ? now() : 0
     try {
       this.#channel.serve(syscalls)
-      if (weight > 0) this.#options.counters?.addTime((now() - start) * weight)
+      if (weight > 0) counters?.addTime((now() - start) * weight)
     } catch (thrown) {
       if (thrown instanceof WouldBlock) {
         this.#wait(thrown)

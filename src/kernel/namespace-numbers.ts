@@ -4,9 +4,9 @@ import type { MountNamespace } from '../vfs/mount.ts'
 import type { PidNamespace } from './pid-namespace.ts'
 
 /** Linux's for those that all containers share here: PROC_USER_INIT_INO and its neighbours (linux/proc_ns.h). */
-const SHARED = { net: 4_026_531_833, time: 4_026_531_834, user: 4_026_531_837 }
+const SHARED = { cgroup: 4_026_531_835, net: 4_026_531_833, time: 4_026_531_834, user: 4_026_531_837 }
 /** What a container has of its own, beside its mounts. */
-const OWN = ['cgroup', 'ipc', 'pid', 'uts'] as const
+const OWN = ['ipc', 'pid', 'uts'] as const
 
 export class NamespaceNumbers {
   #last = 4_026_532_000

@@ -1,44 +1,46 @@
 /** A process as proc tells of it: what it was started with, and what it and its task know by now. */
 
+import type { CgroupProcess } from '../fs/cgroup/hierarchy.ts'
 import type { Limit, ProcProcess } from '../fs/proc/kernel.ts'
 import { cut } from '../fs/proc/process.ts'
 import type { Credentials } from '../vfs/context.ts'
 import type { MountNamespace, VirtualDentry } from '../vfs/mount.ts'
 import type { DescriptorTable } from './descriptors.ts'
-import type { NamespaceNumbers } from './namespace-numbers.ts'
 import type { PidNamespace } from './pid-namespace.ts'
 import type { Process } from './process.ts'
+import type { System } from './system.ts'
 import type { Task } from './task.ts'
 
 export interface ProcessViewOptions {
   readonly env: readonly string[]
   readonly executable: VirtualDentry
   readonly limits: Readonly<Record<string, Limit>>
-  readonly numbers: NamespaceNumbers
+  readonly system: Pick<System, 'cgroups' | 'namespaceNumbers'>
   readonly namespace: PidNamespace
 }
 
+const SIGKILL = 9
 /** Read by the calls' names in the counts of calls. */
 const READS = ['fd_read', 'fd_pread']
 const WRITES = ['fd_write', 'fd_pwrite']
 
-export class ProcessView implements ProcProcess {
+export class ProcessView implements ProcProcess, CgroupProcess {
   readonly process: Process
   readonly env: readonly string[]
   readonly executable: VirtualDentry
   readonly limits: Readonly<Record<string, Limit>>
-  readonly #numbers: NamespaceNumbers
-  readonly #namespace: PidNamespace
+  readonly namespace: PidNamespace
+  readonly #system: ProcessViewOptions['system']
   command: string
   oomScoreAdj = 0
 
-  constructor(process: Process, { env, executable, limits, numbers, namespace }: ProcessViewOptions) {
+  constructor(process: Process, { env, executable, limits, system, namespace }: ProcessViewOptions) {
     this.process = process
     this.env = env
     this.executable = executable
     this.limits = limits
-    this.#numbers = numbers
-    this.#namespace = namespace
+    this.namespace = namespace
+    this.#system = system
     this.command = cut(executable.dentry.name)
   }
 
@@ -75,7 +77,7 @@ export class ProcessView implements ProcProcess {
   }
 
   get namespaces(): Record<string, number> {
-    return this.#numbers.of(this.#namespace, this.mounts)
+    return this.#system.namespaceNumbers.of(this.namespace, this.mounts)
   }
 
   get descriptors(): DescriptorTable {
@@ -123,6 +125,14 @@ export class ProcessView implements ProcProcess {
   }
 
   get cgroups(): string {
-    return '0::/\n'
+    return this.#system.cgroups.pathsOf(this)
+  }
+
+  get ending(): boolean {
+    return this.process.ending
+  }
+
+  end(reason: string): void {
+    this.process.kill(SIGKILL, reason)
   }
 }

@@ -112,6 +112,8 @@ export class Process {
   /** The terminal that its standard streams are, if they are one. */
   readonly terminal: PseudoTerminal | undefined
   readonly waits: Waits
+  /** Its memory has another size. */
+  memoryResized: () => void = () => {}
   readonly #input = new HostInput()
   readonly #kill = new KillSwitch()
   readonly #killed = new WaitQueue()
@@ -160,6 +162,7 @@ export class Process {
     })
     task.fileSizeExceeded = () =>
       this.kill(SIGXFSZ, `it made a file longer than ${task.fileSizeLimit} bytes (RLIMIT_FSIZE)`)
+    this.#counters.resized = () => this.memoryResized()
     let room = limits.outputBytes
     const sink = (to: (bytes: Uint8Array) => void) => (bytes: Uint8Array) => {
       if (this.#ended || this.#kill.signal !== undefined) return
@@ -233,6 +236,11 @@ export class Process {
     this.#reason = reason
     this.#killed.wake()
     this.#requests.close(reason ?? `it was ended by ${signalName(signal)}`)
+  }
+
+  /** It has ended, or is about to. */
+  get ending(): boolean {
+    return this.#ended || this.#kill.signal !== undefined
   }
 
   /** Asks something of a library. Errors: ENOENT, EINVAL, EFAULT; ESRCH if it ends meanwhile, or was none. */

@@ -6,6 +6,7 @@
 
 import type { Clock, Entropy, Machine } from '../abi/platform.ts'
 import type { DeviceRegistry } from '../devices/device-registry.ts'
+import { Cgroups } from '../fs/cgroup/hierarchy.ts'
 import type { ProcSystem } from '../fs/proc/kernel.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { LoadAverage } from './load-average.ts'
@@ -18,6 +19,7 @@ export class System implements ProcSystem {
   readonly machine: Machine
   readonly bootedAt: bigint
   readonly namespaceNumbers = new NamespaceNumbers()
+  readonly cgroups: Cgroups
   processesMade = 0
   readonly #vfs: Vfs
   readonly #devices: DeviceRegistry
@@ -31,6 +33,7 @@ export class System implements ProcSystem {
     this.clock = vfs.clock
     this.entropy = entropy
     this.machine = machine
+    this.cgroups = new Cgroups(machine)
     this.bootedAt = vfs.clock.monotonic()
     this.#load = new LoadAverage(this.bootedAt)
   }
@@ -99,9 +102,5 @@ export class System implements ProcSystem {
 
   get devices(): string {
     return this.#devices.list()
-  }
-
-  get cgroups(): string {
-    return '#subsys_name\thierarchy\tnum_cgroups\tenabled\n'
   }
 }

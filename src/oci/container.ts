@@ -23,7 +23,7 @@ import {
   type ProcessStdio,
   type Trace,
 } from '../kernel/process.ts'
-import { ProcessView } from '../kernel/process-view.ts'
+import { ProcessView, type ProcessViewOptions } from '../kernel/process-view.ts'
 import { openAll, type Redirections, releaseAll } from '../kernel/redirections.ts'
 import type { System } from '../kernel/system.ts'
 import { Task } from '../kernel/task.ts'
@@ -36,6 +36,7 @@ import { openAt } from '../vfs/open.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { Attempt } from '../vfs/waiting.ts'
 import type { LayeredRoot } from './archive/images.ts'
+import type { ContainerCgroups } from './container-cgroups.ts'
 import { findExecutable } from './executable.ts'
 import { mountInfo } from './mount-info.ts'
 import type { Mounted } from './mounts/mounter.ts'
@@ -60,6 +61,12 @@ export interface Host {
   readonly system: System
 }
 
+/** How a container knows its processes, and limits them. */
+export interface ContainerProcesses {
+  readonly processes: PidNamespace
+  readonly cgroups: ContainerCgroups
+}
+
 export class Container {
   readonly id: string
   readonly spec: Spec
@@ -70,16 +77,24 @@ export class Container {
   readonly #task: Task
   readonly #layeredRoot: LayeredRoot | undefined
   readonly #processes: PidNamespace
+  readonly #cgroups: ContainerCgroups
   /** Of calls that wait in its files, by its deletion. */
   readonly #deleted = new Cancellation()
   #status: ContainerState['status'] = 'created'
   #init: Process | undefined
 
-  constructor(host: Host, id: string, spec: Spec, processes: PidNamespace, { namespace, root }: Mounted) {
+  constructor(
+    host: Host,
+    id: string,
+    spec: Spec,
+    { processes, cgroups }: ContainerProcesses,
+    { namespace, root }: Mounted,
+  ) {
     this.id = id
     this.spec = spec
     this.#host = host
     this.#processes = processes
+    this.#cgroups = cgroups
     this.#namespace = namespace
     this.#layeredRoot = layeredRoot(id, spec, root)
     const { vfs, waiting } = host
@@ -122,8 +137,8 @@ export class Container {
     return task && ((fd) => task.openFile(fd))
   }
 
-  get processes(): PidNamespace {
-    return this.#processes
+  get processes(): ContainerProcesses {
+    return { processes: this.#processes, cgroups: this.#cgroups }
   }
 
   get mounts(): MountInfo[] {
@@ -179,15 +194,18 @@ export class Container {
       openFiles: spec.limits?.openFiles ?? rlimit(spec, 'RLIMIT_NOFILE'),
       fileSize: rlimit(spec, 'RLIMIT_FSIZE'),
     })
-    let process: Process
+    let process: Process | undefined
     let files: Redirections = []
     let trace: Trace | undefined
-    let view: ProcessView
     try {
       const step = <T>(operation: () => T) => untilDone(waiting, operation, () => task.settle(), this.#deleted)
       await step(() => task.unconfined(() => task.chdir(cwd)))
       const executable = await step(() => task.unconfined(() => findExecutable(task, args[0] ?? '', env)))
-      const program = await programs.load(executable, stdio.progress, memoryPagesOf(spec))
+      const program = await programs.load(
+        executable,
+        stdio.progress,
+        least(memoryPagesOf(spec), this.#cgroups.memoryPages),
+      )
       const directories = preopensOf(cwd, spec.preopens, () => this.#topLevel(task))
       const { strace } = stdio
       const path = strace?.path
@@ -199,6 +217,7 @@ export class Container {
       files = await openAll(task, stdio.redirected ?? [], pipes, directories.length, step)
       if (this.#status === 'stopped')
         throw new ErrnoError('EBUSY', this.id, 'the container ended before the program ran')
+      this.#cgroups.requireRoom()
       process = new Process(vfs, {
         pid: this.#processes.nextPid(),
         task,
@@ -215,6 +234,7 @@ export class Container {
         trace,
       })
       files = files.map((file, fd) => (fd < 3 ? undefined : file))
+      this.#began(process, { env, executable: executable.file, limits: limitsOf(spec, task) })
       const preopens: Preopen[] = []
       for (const [name, path] of directories) {
         const fd = await step(() => task.unconfined(() => task.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0)))
@@ -222,27 +242,32 @@ export class Container {
       }
       process.addFurther(files)
       files = []
-      view = new ProcessView(process, {
-        env,
-        executable: executable.file,
-        limits: limitsOf(spec, task),
-        numbers: this.#host.system.namespaceNumbers,
-        namespace: this.#processes,
-      })
-      this.#processes.enter(view)
       process.run(runner, program, env, preopens, vfs.clock.monotonic())
     } catch (error) {
       releaseAll(files)
-      trace?.end?.()
-      task.release()
+      if (process) process.finish({ exitCode: NOT_RUN })
+      else {
+        trace?.end?.()
+        task.release()
+      }
       throw error
     }
-    const ended = this.#host.system.began(view)
+    return process
+  }
+
+  /** A process is there, for proc and for what counts and limits processes, until it has ended. */
+  #began(process: Process, what: Pick<ProcessViewOptions, 'env' | 'executable' | 'limits'>): void {
+    const { system } = this.#host
+    const view = new ProcessView(process, { ...what, system, namespace: this.#processes })
+    this.#processes.enter(view)
+    this.#cgroups.began(view)
+    process.memoryResized = () => system.cgroups.grown(view)
+    const ended = system.began(view)
     process.exited.then(() => {
       this.#processes.leave(view)
+      this.#cgroups.ended(view)
       ended()
     })
-    return process
   }
 
   /** A working directory that is missing is made, as runc does. Errors: EROFS, ENOTDIR on the way; of what is there, chdir tells. */
@@ -305,10 +330,13 @@ export class Container {
     await Promise.all(ends)
     this.#task.release()
     releaseNamespace(this.#namespace)
+    this.#cgroups.release()
   }
 }
 
 const SIGKILL = 9
+/** The status of what could not be run, as shells have it. */
+const NOT_RUN = 126
 
 function windowOf({ consoleSize }: ProcessSpec): WindowSize {
   const { columns, rows } = WINDOW
@@ -348,6 +376,9 @@ function memoryPagesOf(spec: ProcessSpec): number | undefined {
   const pages = spec.limits?.memoryPages ?? Math.floor((rlimit(spec, 'RLIMIT_AS') ?? Number.POSITIVE_INFINITY) / 65_536)
   return pages < 65_536 ? pages : undefined
 }
+
+const least = (a: number | undefined, b: number | undefined) =>
+  a === undefined || b === undefined ? (a ?? b) : Math.min(a, b)
 
 /**
  * The directories that a guest gets as preopens, as [guest's name, path], and why these.

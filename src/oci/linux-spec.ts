@@ -2,12 +2,15 @@
  * The `linux` section of a container spec: runtime-spec config-linux.md.
  *
  * What is about files is honoured: devices, maskedPaths, readonlyPaths, rootfsPropagation. What limits or confines a process
- * of a real kernel is named in a warning, for a guest is confined by what it is: it can do nothing but call us.
+ * of a real kernel is named in a warning, for a guest is confined by what it is: it can do nothing but call us. Memory and the
+ * number of processes are limited by cgroups.
  */
 
 import * as v from 'valibot'
-import { absolutePath, idMappings, inert, integer, notEmpty, text, uint32 } from './spec-values.ts'
-import { across, anyObject, type CrossFault, fields, isPlainObject, noting, quote, record } from './validate.ts'
+import { NAME_MAX, PATH_MAX } from '../abi/linux.ts'
+import { utf8Length } from '../abi/utf8.ts'
+import { absolutePath, idMappings, inert, integer, maxBytes, notEmpty, text, uint32 } from './spec-values.ts'
+import { across, type CrossFault, fields, isPlainObject, noting, quote, record } from './validate.ts'
 
 export type LinuxSpec = v.InferOutput<typeof linuxSchema>
 export type DeviceSpec = NonNullable<LinuxSpec['devices']>[number]
@@ -33,11 +36,52 @@ const device = v.pipe(
   across(deviceFaults),
 )
 
-/** Controllers of cgroups by their name: each is told of by itself. */
-const resources = noting(anyObject, (value) => {
-  const names = Object.keys(value).filter((name) => !isEmpty(value[name]))
-  return names.length > 0 ? `${names.join(', ')}: there are no cgroups in a browser, see process.limits` : undefined
+const unlimited = v.optional(
+  noting(v.any(), (value) => (isEmpty(value) || value === false ? undefined : 'cannot be limited in a browser')),
+)
+/** 0 and less are no limit, as runc has it. */
+const limit = v.optional(
+  v.pipe(
+    v.number(),
+    v.safeInteger(({ input }) => `must be an integer, is ${input}`),
+  ),
+)
+
+/** What cgroups limit. */
+const resources = fields({
+  memory: v.optional(
+    fields({
+      limit,
+      reservation: unlimited,
+      swap: unlimited,
+      kernel: unlimited,
+      kernelTCP: unlimited,
+      swappiness: unlimited,
+      disableOOMKiller: unlimited,
+      useHierarchy: v.optional(v.boolean()),
+      checkBeforeUpdate: unlimited,
+    }),
+  ),
+  pids: v.optional(fields({ limit })),
+  blockIO: unlimited,
+  cpu: unlimited,
+  devices: unlimited,
+  hugepageLimits: unlimited,
+  network: unlimited,
+  rdma: unlimited,
+  unified: unlimited,
 })
+
+/** A path of cgroups, each of which is a name. */
+const cgroupsPath = v.pipe(
+  text,
+  maxBytes(PATH_MAX),
+  v.check((path) => !path.includes('\n'), 'must not contain a newline'),
+  v.check(
+    (path) => path.split('/').every((name) => utf8Length(name) <= NAME_MAX),
+    `must have names of at most ${NAME_MAX} bytes`,
+  ),
+)
 
 const namespace = fields({
   type: v.pipe(text, notEmpty),
@@ -58,7 +102,7 @@ export const linuxSchema = v.pipe(
     uidMappings: v.optional(idMappings),
     gidMappings: v.optional(idMappings),
     timeOffsets: v.optional(inertIfPresent),
-    cgroupsPath: v.optional(noting(text, (path) => (path ? 'there are no cgroups in a browser' : undefined))),
+    cgroupsPath: v.optional(cgroupsPath),
     resources: v.optional(resources),
     intelRdt: v.optional(inertIfPresent),
     memoryPolicy: v.optional(inertIfPresent),

@@ -39,7 +39,8 @@ import { Vfs } from '../vfs/vfs.ts'
 import type { ArchiveHost } from './archive/host.ts'
 import type { Images } from './archive/images.ts'
 import { Bundle } from './bundle.ts'
-import { Container, type Host } from './container.ts'
+import { Container, type ContainerProcesses, type Host } from './container.ts'
+import { ContainerCgroups } from './container-cgroups.ts'
 import { type Flags, flagsOf } from './flags.ts'
 import { FuseServers } from './fuse-servers.ts'
 import { mountFurther } from './mounts/further.ts'
@@ -101,7 +102,10 @@ export class Runtime implements Host {
     this.vfs.types.register(
       procType(this.system, ({ internal }) => (internal as PidNamespace) ?? new PidNamespace(() => 0)),
     )
-    this.vfs.types.register(sysType({ machine: options.machine, cgroups: false }))
+    this.vfs.types.register(sysType({ machine: options.machine, cgroups: true }))
+    this.vfs.types.register(
+      onDemand('cgroup', async () => (await import('../fs/cgroup/cgroup.ts')).cgroupType(this.system.cgroups)),
+    )
     this.vfs.types.register(tmpfsType)
     this.vfs.types.register(overlayType)
     this.vfs.types.register(goferType(options.readers))
@@ -170,6 +174,7 @@ export class Runtime implements Host {
     if (this.#containers.has(id)) throw new ErrnoError('EEXIST', id, 'there is a container of this id')
     this.#containers.set(id, undefined)
     let withdraw = () => {}
+    let cgroups: ContainerCgroups | undefined
     try {
       const warn = (warning: string) => {
         // A step that had to wait is made again and says it again.
@@ -178,20 +183,23 @@ export class Runtime implements Host {
       const restore = await this.#restoreOf(id, spec, flags, upper)
       withdraw = this.shared.enter(readHints(spec.annotations ?? {}, warn))
       const processes = new PidNamespace(() => ++this.#lastPid, spec)
-      const mounted = await mountAll(spec, { ...this.#mounting(processes, warn), restore, uppers })
-      this.#containers.set(id, new Container(this, id, spec, processes, mounted))
+      cgroups = new ContainerCgroups(this.system.cgroups, id, processes, spec.linux)
+      const within = { processes, cgroups }
+      const mounted = await mountAll(spec, { ...this.#mounting(within, warn), restore, uppers })
+      this.#containers.set(id, new Container(this, id, spec, within, mounted))
       return { warnings }
     } catch (error) {
       this.#containers.delete(id)
       withdraw()
+      cgroups?.release()
       await this.volumes.closed().catch(() => {})
       throw error
     }
   }
 
-  #mounting(processes: PidNamespace, warn: (warning: string) => void): SetUpOptions {
+  #mounting(processes: ContainerProcesses, warn: (warning: string) => void): SetUpOptions {
     const { vfs, waiting, volumes, shared, fuse } = this
-    return { vfs, bundle: this.#bundle, waiting, volumes, shared, fuse, processes, contents: () => undefined, warn }
+    return { vfs, bundle: this.#bundle, waiting, volumes, shared, fuse, ...processes, contents: () => undefined, warn }
   }
 
   /**

@@ -485,21 +485,31 @@ describe('a warning', () => {
   it('names the settings of cgroups, and what else of linux has no effect', () => {
     const linux = {
       cgroupsPath: '/mine',
-      resources: { memory: { limit: 1 << 20 }, devices: [], cpu: { shares: 2 }, pids: { limit: 5 } },
+      resources: { memory: { limit: 1 << 20, swap: 1 }, devices: [], cpu: { shares: 2 }, pids: { limit: 5 }, cpus: 1 },
       seccomp: { defaultAction: 'SCMP_ACT_ERRNO' },
       sysctl: { 'net.core.somaxconn': '256', 'kernel.domainname': 'x' },
       namespaces: [{ type: 'pid' }, { type: 'network', path: '/proc/1/ns/net' }],
       cgroupPath: '/typo',
     }
     expect(parseSpec({ linux }).warnings).toEqual([
-      'linux.cgroupsPath: there are no cgroups in a browser',
-      'linux.resources: memory, cpu, pids: there are no cgroups in a browser, see process.limits',
+      'linux.resources.memory.swap: cannot be limited in a browser',
+      'linux.resources.cpu: cannot be limited in a browser',
+      'linux.resources.cpus: unknown field, ignored (did you mean "cpu"?)',
       'linux.seccomp: has no effect here',
       'linux.sysctl: net.core.somaxconn, kernel.domainname: has no effect here',
       'linux.namespaces[1].path: has no effect here',
       'linux.cgroupPath: unknown field, ignored (did you mean "cgroupsPath"?)',
     ])
     expect(parseSpec({ linux: { resources: {}, cgroupsPath: '', sysctl: {}, seccomp: null } }).warnings).toEqual([])
+  })
+
+  it.each([
+    [{ resources: { memory: { limit: '1g' } } }, 'linux.resources.memory.limit: must be a number, is a string'],
+    [{ resources: { pids: { limit: 1.5 } } }, 'linux.resources.pids.limit: must be an integer, is 1.5'],
+    [{ cgroupsPath: 'a\nb' }, 'linux.cgroupsPath: must not contain a newline'],
+    [{ cgroupsPath: `/a/${'x'.repeat(256)}` }, 'linux.cgroupsPath: must have names of at most 255 bytes'],
+  ])('of cgroups none is %j', (linux, fault) => {
+    expect(() => parseSpec({ linux })).toThrow(fault)
   })
 
   it('says of each list of hooks that it is not run', () => {

@@ -7,12 +7,13 @@
 
 import { ErrnoError } from '../abi/errno.ts'
 import type { FileContent } from './inode.ts'
+import type { Attempt } from './waiting.ts'
 
 export interface GeneratedSource {
   /** The whole content as of now. */
   generate(): Uint8Array
   /** Takes what was written in one call, from an offset; gives the bytes taken. Left out: it cannot be written. */
-  write?(bytes: Uint8Array, offset: number): number
+  write?(bytes: Uint8Array, offset: number, attempt: Attempt): number
 }
 
 /** One open file's view of a source: what FileInode.content gives. */
@@ -35,9 +36,9 @@ export class GeneratedContent implements FileContent {
   }
 
   /** Errors: EIO where nothing can be written. */
-  write(memory: Uint8Array, at: number, length: number, offset: number): number {
+  write(memory: Uint8Array, at: number, length: number, offset: number, attempt: Attempt): number {
     if (!this.#source.write) throw new ErrnoError('EIO')
-    return this.#source.write(memory.slice(at, at + length), offset)
+    return this.#source.write(memory.slice(at, at + length), offset, attempt)
   }
 
   seeked(offset: number): void {

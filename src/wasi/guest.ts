@@ -85,10 +85,13 @@ export async function runGuest(options: GuestOptions): Promise<GuestEnd> {
     const end = endOf(preview1.ending ?? error)
     // What a program makes of a memory.grow that failed is often a trap.
     if ('trap' in end && memoryPages !== undefined)
-      end.trap += ` (it may have ${inPages(memoryPages)} of memory: process.limits.memoryPages)`
+      end.trap += ` (it may have ${inPages(memoryPages)} of memory: ${LIMITED_BY})`
     return { ...end, calls: preview1.calls }
   }
 }
+
+/** What may limit a guest's memory. */
+const LIMITED_BY = 'process.limits.memoryPages, or memory.limit_in_bytes of its cgroup'
 
 function newMemory(type: MemoryType, all: readonly MemoryType[], pages: number | undefined): WasmMemory {
   const maximum = pages === undefined ? type.maximum : shareOf(all, type, pages)
@@ -105,9 +108,7 @@ function checkMemories(memories: readonly MemoryType[], limit: number | undefine
     throw new GuestError('the program has 64-bit memory; preview1 has 32-bit addresses: build it for wasm32')
   const pages = initialPages(memories)
   if (limit !== undefined && pages > limit)
-    throw new GuestError(
-      `the program starts with ${inPages(pages)} of memory and may have ${limit} (process.limits.memoryPages)`,
-    )
+    throw new GuestError(`the program starts with ${inPages(pages)} of memory and may have ${limit} (${LIMITED_BY})`)
 }
 
 const inPages = (count: number) => `${count} pages (${count * (PAGE_SIZE / 1024)} KiB)`

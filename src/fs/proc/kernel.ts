@@ -15,8 +15,10 @@ export interface ProcSystem {
   /** Text of /proc/filesystems and /proc/devices. */
   readonly filesystems: string
   readonly devices: string
-  /** Text of /proc/cgroups. */
-  readonly cgroups: string
+  readonly cgroups: {
+    /** That of /proc/cgroups. */
+    readonly text: string
+  }
   /** Bytes that guests' memories take, and files in memory. */
   readonly guestMemory: number
   readonly fileMemory: number

@@ -9,7 +9,7 @@ import { OS_RELEASE, OS_TYPE, OS_VERSION, sysctls } from './sys.ts'
 export function systemFiles(system: ProcSystem, namespace: ProcNamespace): Record<string, Node> {
   return {
     bus: directory({}),
-    cgroups: file(() => system.cgroups),
+    cgroups: file(() => system.cgroups.text),
     cmdline: file(() => '\n'),
     cpuinfo: file(() => cpuText(system)),
     devices: file(() => system.devices),

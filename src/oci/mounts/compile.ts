@@ -3,9 +3,10 @@
  * /proc, /sys, /dev and /dev/pts.
  *
  * As gVisor has it, what a spec mounts on /dev and /dev/pts is a devtmpfs and a devpts whatever it says, unless it is a bind; and
- * cgroups are what the kernel has: where a spec asks for them there is a tmpfs with a directory each for cpu and memory.
+ * cgroups are what the kernel has: where a spec asks for them there is a tmpfs with a directory for each controller.
  */
 
+import { CONTROLLERS } from '../../fs/cgroup/hierarchy.ts'
 import type { FilesystemTypes } from '../../vfs/filesystem.ts'
 import { cleanPath, isBind, type MountSpec, type Spec } from '../spec.ts'
 import { mountType } from './types.ts'
@@ -29,9 +30,13 @@ const MANDATORY: readonly (readonly [destination: string, type: string])[] = [
 ]
 
 const CGROUPS = '/sys/fs/cgroup'
+const CGROUP_OPTIONS: ReadonlySet<string> = new Set(['all', ...CONTROLLERS])
 
-/** In the order in which they are dealt what is dealt by order. Types that the kernel lacks are neither forced nor mandatory. */
-export function compileMounts({ mounts = [] }: Spec, registered: FilesystemTypes): CompiledMount[] {
+/**
+ * In the order in which they are dealt what is dealt by order. Types that the kernel lacks are neither forced nor mandatory. `alone`:
+ * none is added, and a cgroup is one mount where it is asked for.
+ */
+export function compileMounts({ mounts = [] }: Spec, registered: FilesystemTypes, alone = false): CompiledMount[] {
   const has = (type: string) => mountType(type, registered) !== undefined
   const own: CompiledMount[] = []
   const taken = new Set<string>()
@@ -41,9 +46,10 @@ export function compileMounts({ mounts = [] }: Spec, registered: FilesystemTypes
     const destination = cleanPath(spec.destination)
     taken.add(destination)
     const forced = isBind(spec) ? undefined : FORCED[destination]
-    if (spec.type === 'cgroup' && !isBind(spec)) cgroups ??= { spec, place, mandatory: false }
+    if (spec.type === 'cgroup' && !isBind(spec) && !alone) cgroups ??= { spec, place, mandatory: false }
     else own.push({ spec: forced && has(forced) ? { ...spec, type: forced } : spec, place, mandatory: false })
   }
+  if (alone) return own
   // A /dev is of no use to a container that could have no terminals in it.
   const offered = (type: string) => has(type) && (type !== 'devtmpfs' || has('devpts'))
   const added = MANDATORY.filter(([destination, type]) => !taken.has(destination) && offered(type))
@@ -55,12 +61,21 @@ export function compileMounts({ mounts = [] }: Spec, registered: FilesystemTypes
   return [...(cgroups ? cgroupMounts(cgroups, has('cgroup')) : []), ...mandatory, ...own]
 }
 
-/** Where there are no cgroups, what the spec says stands, and is told of as a type that is not there. */
+/**
+ * A mount for each controller, with the flags that the spec has. Where there are no cgroups, what the spec says stands, and is told
+ * of as a type that is not there.
+ */
 function cgroupMounts(asked: CompiledMount, known: boolean): CompiledMount[] {
   if (!known) return [asked]
-  const controllers = ['memory', 'cpu'].map((controller) => ({
+  const flags = (asked.spec.options ?? []).filter((option) => !CGROUP_OPTIONS.has(option))
+  const controllers = CONTROLLERS.map((controller) => ({
     ...asked,
-    spec: { destination: `${CGROUPS}/${controller}`, type: 'cgroup', source: 'cgroup', options: [controller] },
+    spec: {
+      destination: `${CGROUPS}/${controller}`,
+      type: 'cgroup',
+      source: 'cgroup',
+      options: [...flags, controller],
+    },
   }))
   return [{ ...asked, spec: { destination: CGROUPS, type: 'tmpfs', source: 'tmpfs' } }, ...controllers]
 }

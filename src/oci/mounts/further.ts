@@ -17,11 +17,12 @@ export async function mountFurther(namespace: MountNamespace, spec: MountSpec, o
   const setUp = new SetUp(options)
   const { vfs } = setUp
   let said: string | undefined
-  const { mounts } = prepareMounts({ mounts: [spec] }, options, (warning) => {
+  const {
+    mounts: [mount],
+  } = prepareMounts({ mounts: [spec] }, { ...options, alone: true }, (warning) => {
     said = warning
     options.warn(warning)
   })
-  const mount = mounts.find(({ mandatory }) => !mandatory)
   if (!mount) throw namedError(new ErrnoError('ENODEV', undefined, said), 'mounts[0]', spec.destination)
   await loadTypes([mount], options)
   setUp.task = new Task({ vfs, credentials: credentialsOf(0, 0), root: namespace.rootPlace, umask: 0 })

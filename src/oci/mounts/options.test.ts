@@ -214,8 +214,11 @@ describe('C187 C188 C189 C190 C191 C192 C193 C194 C195 C196 C199 C200 what is mo
       ],
       [
         ['/sys/fs/cgroup', 'tmpfs', 'mounts[1]'],
-        ['/sys/fs/cgroup/memory', 'cgroup', 'mounts[1]'],
-        ['/sys/fs/cgroup/cpu', 'cgroup', 'mounts[1]'],
+        ...['cpuset', 'cpu', 'cpuacct', 'memory', 'devices', 'pids', 'job'].map((controller) => [
+          `/sys/fs/cgroup/${controller}`,
+          'cgroup',
+          'mounts[1]',
+        ]),
         ...mandatory,
         ['/a', 'tmpfs', 'mounts[0]'],
       ],

@@ -47,12 +47,14 @@ export interface Known {
   readonly vfs: { readonly types: FilesystemTypes }
   readonly shared: Pick<SharedVolumes, 'hintOf'>
   readonly uppers: UppersConfig
+  /** As compileMounts has it. */
+  readonly alone?: boolean
 }
 
 /** Errors: EINVAL for options of a type that are none, with the mount's place; those of dealUppers. */
 export function prepareMounts(spec: Spec, known: Known, warn: (warning: string) => void): Prepared {
   const seen = new Map<string, number>()
-  const prepared = compileMounts(spec, known.vfs.types).flatMap((mount) => {
+  const prepared = compileMounts(spec, known.vfs.types, known.alone).flatMap((mount) => {
     const destination = cleanPath(mount.spec.destination)
     const before = seen.get(destination) ?? 0
     seen.set(destination, before + 1)

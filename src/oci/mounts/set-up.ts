@@ -11,6 +11,7 @@ import { resolve } from '../../vfs/path-walk.ts'
 import type { Vfs } from '../../vfs/vfs.ts'
 import { Attempt } from '../../vfs/waiting.ts'
 import type { Bundle } from '../bundle.ts'
+import type { ContainerCgroups } from '../container-cgroups.ts'
 import type { FuseServers } from '../fuse-servers.ts'
 import type { Acquired, Volumes } from '../volumes.ts'
 import type { SharedVolumes } from './shared-volumes.ts'
@@ -26,6 +27,8 @@ export interface SetUpOptions {
   readonly shared: SharedVolumes
   /** Whose processes a proc shows. */
   readonly processes: PidNamespace
+  /** Which part of a hierarchy a cgroup shows. */
+  readonly cgroups: ContainerCgroups
   /** What fills a filesystem in memory before it is mounted, by what its mount is found again by; `/` is the root. */
   readonly contents: (unique: string) => Fill | undefined
   readonly fuse: FuseServers
@@ -40,6 +43,7 @@ export class SetUp {
   readonly volumes: Volumes
   readonly shared: SharedVolumes
   readonly processes: PidNamespace
+  readonly cgroups: ContainerCgroups
   readonly fuse: FuseServers
   readonly openFile: MountRequest['openFile']
   readonly warn: (warning: string) => void
@@ -52,7 +56,9 @@ export class SetUp {
   readonly #waiting: Waiting
   readonly #contents: SetUpOptions['contents']
 
-  constructor({ vfs, bundle, waiting, volumes, shared, processes, fuse, contents, warn, openFile }: SetUpOptions) {
+  constructor(options: SetUpOptions) {
+    const { vfs, bundle, waiting, volumes, shared, processes, cgroups, fuse, contents, warn, openFile } = options
+    this.cgroups = cgroups
     this.fuse = fuse
     this.openFile = openFile
     this.vfs = vfs

@@ -2,9 +2,12 @@
 
 import { ErrnoError } from '../../abi/errno.ts'
 import { AT_FDCWD } from '../../abi/linux.ts'
+import type { CgroupFilesystem } from '../../fs/cgroup/cgroup.ts'
+import { CONTROLLERS } from '../../fs/cgroup/hierarchy.ts'
 import { parseOverlayOptions } from '../../fs/overlay/options.ts'
 import type { FilesystemTypes } from '../../vfs/filesystem.ts'
-import type { Mount } from '../../vfs/mount.ts'
+import { type Mount, VirtualDentry } from '../../vfs/mount.ts'
+import { resolve } from '../../vfs/path-walk.ts'
 import { FuseServers } from '../fuse-servers.ts'
 import { overlayOf, overMemory, volumeAsUpper, withUpper } from './layering.ts'
 import { TAKEOVER } from './options.ts'
@@ -54,7 +57,7 @@ const TYPES: Readonly<Record<string, MountType>> = {
   // An instance of its own: containers do not share their nodes.
   devtmpfs: kernelType('dev', ...OF_TMPFS),
   devpts: kernelType('devpts'),
-  cgroup: kernelType('cgroup', 'all', 'cpu', 'cpuacct', 'cpuset', 'devices', 'job', 'memory', 'pids'),
+  cgroup: { filesystem: 'cgroup', data: ['all', ...CONTROLLERS], plainData: true, make: cgroup },
   mqueue: kernelType('mqueue'),
   fuse: {
     filesystem: 'fuse',
@@ -82,6 +85,20 @@ function tmpfs(setUp: SetUp, { spec, place, unique, options }: PreparedMount): M
     volume?.mount.superblock ??
     vfs.newFilesystem({ type: 'tmpfs', data: options.data, source, internal: { contents: setUp.fill(unique) } })
   return vfs.newMount(superblock, { source, flags: options.flags })
+}
+
+/** Of a hierarchy a container sees its own group, and what is below it. */
+function cgroup({ vfs, cgroups, task }: SetUp, { spec, options: { data, flags } }: PreparedMount): Mount {
+  const source = spec.source || 'cgroup'
+  const superblock = vfs.newFilesystem({ type: 'cgroup', data, source })
+  const whole = vfs.newMount(superblock)
+  try {
+    const { path } = cgroups.in((superblock.filesystem as CgroupFilesystem).hierarchy)
+    const own = resolve(task, new VirtualDentry(whole, whole.root), `.${path}`, false)
+    return vfs.newMount(superblock, { root: own.dentry, source, flags })
+  } finally {
+    vfs.discard(whole)
+  }
 }
 
 /** What the page serves under a name, or what a process serves by a descriptor of /dev/fuse. */
