@@ -40,9 +40,9 @@ function projectFor(name: BrowserName) {
  */
 const OFF_DIAGONAL: Readonly<Record<BrowserName, RegExp>> = {
   chromium:
-    /\b(bad-input|images|programs-(clang|fsops|php|python|ripgrep))\.spec\.ts.* on jspi\b|\bprograms-(clang|php|ripgrep)\.spec\.ts.* on inline\b/,
+    /\b(bad-input|images|programs-(clang|fsops|php|python|ripgrep|sqlite))\.spec\.ts.* on jspi\b|\bprograms-(clang|php|ripgrep|sqlite)\.spec\.ts.* on inline\b/,
   firefox:
-    /\bon (inline|jspi)\b|\b(wasi-testsuite|programs-(clang|files|fsops|php|ripgrep))\.spec\.ts|\bits types are found\b|\b100 MB\b/,
+    /\bon (inline|jspi)\b|\b(wasi-testsuite|programs-(clang|files|fsops|php|ripgrep|sqlite))\.spec\.ts|\bits types are found\b|\b100 MB\b/,
 }
 
 export default defineConfig({

@@ -27,8 +27,11 @@ const sources = fileURLToPath(new URL('.', import.meta.url))
 const cache = fileURLToPath(new URL('../../.cache/guests/', import.meta.url))
 const compiler = fileURLToPath(new URL('../../node_modules/@yowasp/clang/package.json', import.meta.url))
 
-/** A lock that nobody has touched for so long belongs to a process that died. A compile takes seconds, and touches it before. */
-const abandoned = 120_000
+/** A lock that nobody has touched for so long belongs to a process that died. The longest compile, of sqlite, takes minutes at most. */
+const abandoned = 600_000
+
+/** Makes a name of what goes into a file. @param {...unknown} parts @returns {string} */
+const hashOf = (...parts) => createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16)
 
 /**
  * @param {string} source  file name in e2e/guests (`files.c`), or an absolute path
@@ -36,16 +39,30 @@ const abandoned = 120_000
  * @returns {Promise<string>} absolute path of the .wasm
  * @throws with what clang said, if the source does not compile
  */
-export async function buildGuest(source, options = {}) {
+export function buildGuest(source, options = {}) {
   const path = isAbsolute(source) ? source : join(sources, source)
+  const name = basename(path)
   const text = readFileSync(path, 'utf8')
   const { flags = ['-O2', ...(text.match(/^\/\/ clang: (.*)$/m)?.[1]?.split(' ') ?? [])] } = options
+  return cached(name, [text, flags], async () => {
+    const files = await clang([...flags, name, '-o', 'out.wasm'], { [name]: text })
+    const wasm = files?.['out.wasm']
+    if (wasm instanceof Uint8Array) return wasm
+    throw new Error(`clang made no output of ${name}`)
+  })
+}
+
+/**
+ * The file of this content, made if it is not there yet.
+ *
+ * @param {string} name        what it is made of
+ * @param {unknown[]} content  all that it depends on, but for the compiler
+ * @param {() => Promise<Uint8Array>} make
+ * @returns {Promise<string>} absolute path of the .wasm
+ */
+export async function cached(name, content, make) {
   const { version } = JSON.parse(readFileSync(compiler, 'utf8'))
-  const hash = createHash('sha256')
-    .update(JSON.stringify([text, flags, version]))
-    .digest('hex')
-    .slice(0, 16)
-  const output = join(cache, `${basename(path).replace(/\.\w+$/, '')}-${hash}.wasm`)
+  const output = join(cache, `${name.replace(/\.\w+$/, '')}-${hashOf(content, version)}.wasm`)
   const lock = `${output}.lock`
   mkdirSync(cache, { recursive: true })
 
@@ -56,7 +73,7 @@ export async function buildGuest(source, options = {}) {
     }
     try {
       if (existsSync(output)) break
-      const wasm = await compile(basename(path), text, flags)
+      const wasm = await make()
       const unfinished = join(cache, `${randomUUID()}.part`)
       writeFileSync(unfinished, wasm)
       renameSync(unfinished, output)
@@ -86,21 +103,25 @@ function acquire(lock) {
   return true
 }
 
-/** @type {(name: string, text: string, flags: string[]) => Promise<Uint8Array>} */
-async function compile(name, text, flags) {
+/**
+ * @param {string[]} args
+ * @param {Record<string, string | Uint8Array>} files
+ * @param {(bytes: Uint8Array) => void} [stdout]  given what is written there, where an output of `-` goes
+ * @returns {Promise<import('@yowasp/clang').Tree | undefined>} the files afterwards
+ * @throws with what clang said, if it fails
+ */
+export async function clang(args, files, stdout) {
   const { commands, Exit } = await import('@yowasp/clang')
   const said = /** @type {Uint8Array[]} */ ([])
-  const stderr = (/** @type {Uint8Array | null} */ bytes) => void (bytes && said.push(bytes.slice()))
+  const stream =
+    (/** @type {((bytes: Uint8Array) => void) | undefined} */ take) => (/** @type {Uint8Array | null} */ bytes) =>
+      void (bytes && take?.(bytes.slice()))
   try {
     // Without arguments it only loads itself; done here, because within a run it prints its progress.
     await commands.clang(undefined, {}, { fetchProgress: () => {} })
-    const files = await commands.clang([...flags, name, '-o', 'out.wasm'], { [name]: text }, { stderr })
-    const wasm = files?.['out.wasm']
-    if (wasm instanceof Uint8Array) return wasm
-    throw new Error(`clang made no output of ${name}\n${Buffer.concat(said)}`)
+    return await commands.clang(args, files, { stdout: stream(stdout), stderr: stream((bytes) => said.push(bytes)) })
   } catch (error) {
-    if (error instanceof Exit)
-      throw new Error(`clang ${flags.join(' ')} ${name} exited ${error.code}\n${Buffer.concat(said)}`)
+    if (error instanceof Exit) throw new Error(`clang ${args.join(' ')} exited ${error.code}\n${Buffer.concat(said)}`)
     throw error
   }
 }

@@ -54,7 +54,7 @@ test('other flags make another file', async () => {
   const source = freshSource('flags.c', '#ifndef N\n#error no N\n#endif\nint main(void) { return N; }')
   const three = await buildGuest(source, { flags: ['-DN=3'] })
   made.push(three)
-  await expect(buildGuest(source)).rejects.toThrow(/clang -O2 flags\.c exited 1[\s\S]*no N/)
+  await expect(buildGuest(source)).rejects.toThrow(/clang -O2 flags\.c -o out\.wasm exited 1[\s\S]*no N/)
   // The failure left nothing behind that the next build would wait for.
   await expect(buildGuest(source)).rejects.toThrow('no N')
 })
