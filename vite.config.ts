@@ -6,6 +6,7 @@
  * Invariant: dist/*.js is plain, self-contained ESM in one flat folder, so that `new URL('./kernel.worker.js', import.meta.url)`
  * means the same file to a browser, to Vite and to other bundlers.
  */
+import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { build, defineConfig, type Plugin, type UserConfig } from 'vite'
@@ -60,6 +61,9 @@ function playgroundFiles(): Plugin {
   return {
     name: 'runtab:playground-files',
     configureServer(server) {
+      // Beforehand, and in a process of its own: the compiler would hold up the server's first answers.
+      const compile = [`${root}e2e/guests/build.mjs`, `${root}web/example.c`]
+      spawn(process.execPath, compile, { stdio: 'ignore', detached: true }).unref()
       for (const [name, { type, read }] of Object.entries(files)) {
         server.middlewares.use(`/${name}`, (_request, response, next) => {
           read().then((bytes) => response.setHeader('Content-Type', type).end(bytes), next)
@@ -169,7 +173,9 @@ function playground(): UserConfig {
       headers: isolation,
       watch: { ignored: ['**/dist/**', '**/e2e/**', '**/.cache/**', '**/test-results/**'] },
     },
-    optimizeDeps: { entries: ['index.html'] },
+    // Those of the Workers, too: a dependency that is found after the page has loaded reloads it, and a click on it is lost.
+    cacheDir: process.env.RUNTAB_VITE_CACHE ?? 'node_modules/.vite',
+    optimizeDeps: { entries: ['index.html', 'worker/*.worker.ts'] },
     preview: { headers: isolation },
     build: { outDir: 'dist/playground', target: 'es2023', assetsInlineLimit: 0 },
   }

@@ -1,4 +1,6 @@
 /** What the tests and a person look at is served as promised: isolated where that is said, whole, and without errors. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from '@playwright/test'
 import { plainOrigin } from './origins.mjs'
 import { root } from './tools/run.mjs'
@@ -34,17 +36,22 @@ test('the test server serves nothing outside of its folders', async ({ request }
   }
 })
 
-test('npm start serves an isolated playground that loads without an error', async ({ page }) => {
-  const { origin, stop } = await startVite(root)
+test('npm start, right after an installation, serves an isolated playground whose example runs at the first click', async ({
+  page,
+}) => {
+  const cache = mkdtempSync(join(root, '.cache/vite-'))
+  const { origin, stop } = await startVite(root, { RUNTAB_VITE_CACHE: cache })
   try {
     const errors: string[] = []
     page.on('pageerror', (error) => errors.push(error.message))
     page.on('requestfailed', (request) => errors.push(`${request.url()}: ${request.failure()?.errorText}`))
     await page.goto(origin)
     expect(await page.evaluate(isolated)).toEqual({ isolated: true, shared: 'function' })
-    await page.waitForLoadState('networkidle')
+    await page.getByRole('button', { name: 'Run the example', exact: true }).click()
+    await expect(page.locator('#status')).toHaveText('Exited with 0', { timeout: 60_000 })
     expect(errors).toEqual([])
   } finally {
     await stop()
+    rmSync(cache, { recursive: true, force: true })
   }
 })

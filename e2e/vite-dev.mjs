@@ -4,13 +4,14 @@ import { join } from 'node:path'
 
 /**
  * @param {string} folder of the app; Vite is the one in its node_modules
+ * @param {Record<string, string>} [variables] of its environment
  * @returns {Promise<{ origin: string, stop: () => Promise<void> }>}
  * @throws with what Vite printed, if it ends before it serves
  */
-export function startVite(folder) {
+export function startVite(folder, variables = {}) {
   const command = [join(folder, 'node_modules/vite/bin/vite.js'), '--host', '127.0.0.1', '--port', '0']
   const { FORCE_COLOR: _, ...rest } = process.env // Playwright sets it, and colours would part the address
-  const env = { ...rest, NO_COLOR: '1' }
+  const env = { ...rest, ...variables, NO_COLOR: '1' }
   const child = spawn(process.execPath, command, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = new Promise((resolve) => child.once('exit', resolve))
   const stop = async () => {
