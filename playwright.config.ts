@@ -42,11 +42,7 @@ const OFF_DIAGONAL: Readonly<Record<BrowserName, RegExp>> = {
   chromium:
     /\b(bad-input|images|programs-(clang|fsops|php|python|ripgrep|sqlite))\.spec\.ts.* on jspi\b|\bprograms-(clang|php|ripgrep|sqlite)\.spec\.ts.* on inline\b/,
   firefox:
-<<<<<<< HEAD
-    /\bon (inline|jspi)\b|\b(wasi-testsuite|programs-(clang|files|fsops|php|ripgrep|sqlite))\.spec\.ts|\bits types are found\b|\b100 MB\b/,
-=======
-    /\bon (inline|jspi)\b|\b(wasi-testsuite|programs-(clang|files|fsops|php|ripgrep))\.spec\.ts|\bits types are found\b|\bnpm start\b|\b100 MB\b/,
->>>>>>> a019b96 (The first npm start after an installation runs the example at the first click)
+    /\bon (inline|jspi)\b|\b(wasi-testsuite|programs-(clang|files|fsops|php|ripgrep|sqlite))\.spec\.ts|\bits types are found\b|\bnpm start\b|\b100 MB\b/,
 }
 
 export default defineConfig({
