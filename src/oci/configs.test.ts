@@ -6,6 +6,7 @@ import { buildGuest } from '../../e2e/guests/build.mjs'
 import type { ErrnoError } from '../abi/errno.ts'
 import { O_CREAT, O_WRONLY } from '../abi/linux.ts'
 import { bootWorld, treeOf, type World } from '../host/world.ts'
+import { MemorySite } from '../testing/memory-site.ts'
 import { endClean } from './test-world.ts'
 
 const config = (name: string) =>
@@ -14,7 +15,7 @@ const hello = async () => new Uint8Array(readFileSync(await buildGuest('hello.c'
 
 let world: World
 beforeEach(() => {
-  world = bootWorld()
+  world = bootWorld({ volumes: new MemorySite().host })
 })
 afterEach(() => endClean(world))
 
@@ -66,7 +67,7 @@ test("Docker's, with the paths of its machine replaced", async () => {
   expect(await write('a', '/dev/shm/x')).toBe('ok')
 })
 
-test('C148 D084 D086 D091 a Kubernetes pod: its emptyDir is a tmpfs by its hint, its files are made read-only on a read-only root', async () => {
+test('C148 D084 D091 a Kubernetes pod: its emptyDir is a tmpfs by its hint, its files are made read-only on a read-only root', async () => {
   world.runtime.provide('rootfs', treeOf({ 'usr/local/bin/hello': await hello() }))
   world.runtime.provide(
     'pod',
@@ -95,6 +96,31 @@ test('C148 D084 D086 D091 a Kubernetes pod: its emptyDir is a tmpfs by its hint,
   expect((await world.runtime.files('web').stat('/cache')).mode).toBe(0o41777)
   expect((await world.runtime.files('web').stat('/dev/shm')).mode).toBe(0o41777)
 })
+
+test.each([
+  ['Memory', 'tmpfs', []],
+  ['', 'bind', ['kept']],
+])(
+  'D086 an emptyDir of medium %j, whose hint is a %s, is shared by the pod: in memory by the hint alone, else in the volume that is given for it',
+  async (medium, type, kept) => {
+    const source = '/var/lib/kubelet/pods/b7c1/volumes/kubernetes.io~empty-dir/cache'
+    const hint = { source, type, share: 'pod', options: 'mode=1777' }
+    const annotations = Object.fromEntries(
+      Object.entries(hint).map(([field, value]) => [`dev.gvisor.spec.mount.cache.${field}`, value]),
+    )
+    const mounts = [{ destination: '/cache', type: 'bind', source, options: ['rbind', 'rprivate', 'rw'] }]
+    const sources = medium === 'Memory' ? {} : { [source]: 'volume:kept' }
+    const volumes = async () => (await world.runtime.volumes.calls.list()).map(({ name }) => name)
+    for (const id of ['a', 'b']) await world.runtime.create(id, { mounts, annotations }, { sources })
+    expect(await write('a', '/cache/x')).toBe('ok')
+    expect(await text('b', '/cache/x')).toBe('\0')
+    expect(await volumes()).toEqual(kept)
+    for (const id of ['a', 'b']) await world.runtime.delete(id, true)
+    await world.runtime.create('c', { mounts, annotations }, { sources })
+    expect(await text('c', '/cache/x')).toBe('\0')
+    expect(await codeOf(world.runtime.create('d', { mounts }, {}))).toBe(medium === 'Memory' ? 'ok' : 'ENOENT')
+  },
+)
 
 test('the smallest one for WebAssembly', async () => {
   world.runtime.provide('rootfs', treeOf({ 'hello.wasm': await hello() }))

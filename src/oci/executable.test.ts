@@ -138,3 +138,24 @@ test('C007 C256 C257 the search is the last thing done, as the user of the proce
   await expect(kernel.start('shut')).rejects.toMatchObject({ code: 'EACCES' })
   expect((await runtime.files('found').stat('/opt/bin/hello')).mode & 0o777).toBe(0o644)
 })
+
+test('C224 each container searches its own mounts, from its own root', async () => {
+  const { runtime } = kernel
+  const hello = new Uint8Array(readFileSync(await buildGuest('hello.c')))
+  runtime.provide('tools', treeOf({ 'bin/hello': hello }))
+  runtime.provide('image', { entries: [{ path: 'bin', kind: 'symlink', target: '/opt/bin' }] })
+  const root = { path: 'image', readonly: true }
+  const process = { args: ['hello'], env: ['PATH=/bin'] }
+  const bind = (destination: string) => [{ destination, type: 'bind', source: 'tools' }]
+  const specs = { first: bind('/elsewhere'), child: bind('/opt'), last: [] }
+  for (const [id, mounts] of Object.entries(specs)) await runtime.create(id, { root, mounts, process })
+  const codes = await Promise.all(
+    Object.keys(specs).map(async (id) => {
+      const started = (await kernel.start(id).catch(({ code }) => ({ exited: { exitCode: code } }))) as {
+        exited: Promise<{ exitCode: unknown }> | { exitCode: unknown }
+      }
+      return (await started.exited).exitCode
+    }),
+  )
+  expect(codes).toEqual(['ENOENT', 0, 'ENOENT'])
+})

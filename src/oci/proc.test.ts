@@ -211,7 +211,7 @@ test('a container does not see the processes of another', () =>
     expect(there).toBe(1)
   }))
 
-test('B175 A066 A371 links to descriptors lead to removed files and pipes; from a preopen below the root nowhere else', () =>
+test('B175 A066 A371 D101 links to descriptors lead to removed files and pipes; from a preopen below the root nowhere else', () =>
   withProcess((_pid, task) => {
     const root = task.openat(3, '.', O_RDONLY, 0)
     const files = new Task({ vfs: world.runtime.vfs, credentials: credentialsOf(0, 0), root: task.root })
@@ -221,7 +221,9 @@ test('B175 A066 A371 links to descriptors lead to removed files and pipes; from 
     expect(task.readlinkat(3, link)).toBe('/tmp/f')
     files.unlinkat(AT_FDCWD, '/tmp/f', 0)
     expect(task.readlinkat(3, link)).toBe('/tmp/f (deleted)')
-    task.close(task.openat(3, link, O_RDONLY, 0))
+    const again = task.openat(3, link, O_RDONLY, 0)
+    expect(task.fstat(again)).toMatchObject({ ino: task.fstat(fd).ino, dev: task.fstat(fd).dev, nlink: 0 })
+    task.close(again)
     expect(task.readlinkat(3, 'proc/self/fd/0')).toMatch(/^pipe:\[\d+\]$/)
     const input = task.openat(3, 'proc/self/fd/0', O_RDONLY, 0)
     expect(task.readv(input, new Uint8Array(10), [0, 10])).toBe(5)

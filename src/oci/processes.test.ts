@@ -130,12 +130,16 @@ describe('a descriptor', () => {
     expect(await run(['copy'], ['ignore', undefined, 1])).toMatchObject({ stdout: '0 bytes\n', stderr: '' })
   })
 
-  test('that cannot be opened keeps the program from running, and leaves nothing open', async () => {
+  test('C223 that cannot be opened keeps the program from running, and leaves nothing open. C223 ours: of a process, when the mounts are there', async () => {
+    const { vfs } = world.runtime
+    const open = () => [...vfs.superblocks].map(({ opens, filesystem }) => `${filesystem.type} ${opens}`)
+    const before = [open(), vfs.tasks.size]
     expect(await failure(run(['copy'], [{ path: '/no', flags: O_RDONLY, mode: 0 }]))).toMatchObject({
       ...{ code: 'ENOENT', path: '/no' },
     })
     expect(await failure(run(['copy'], [undefined, to('/made'), to('/bin/p')]))).toMatchObject({ code: 'EROFS' })
     expect(await failure(run(['copy'], [{ pipe: 77, end: 'read' }]))).toMatchObject({ code: 'EPIPE' })
+    expect([open(), vfs.tasks.size]).toEqual(before)
   })
 
   test.each([

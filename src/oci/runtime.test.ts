@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { buildGuest } from '../../e2e/guests/build.mjs'
 import type { ErrnoError } from '../abi/errno.ts'
+import { DeviceRegistry } from '../devices/device-registry.ts'
 import { bootWorld, treeOf, type World } from '../host/world.ts'
 import type { Files } from '../kernel/files.ts'
+import { FilesystemTypes } from '../vfs/filesystem.ts'
 import { endClean } from './test-world.ts'
 
 let world: World
@@ -37,6 +39,37 @@ const write = (files: Awaited<ReturnType<typeof create>>['files'], path: string,
 const BY_ITSELF = /^\/(proc|sys|dev|dev\/pts|tmp)$/
 const names = async (files: Files, path: string) =>
   (await files.readdir(path, false)).map(({ name }) => name).filter((name) => !BY_ITSELF.test(`/${name}`))
+
+describe('a kernel', () => {
+  test('C270 knows its types and devices before there is a container; what cannot be registered ends the boot, by its name', async () => {
+    const { types } = world.runtime.vfs
+    for (const type of ['tmpfs', 'overlay', 'gofer', 'fuse', 'proc', 'sysfs', 'devtmpfs']) {
+      expect(types.lookup(type)?.name).toBe(type)
+    }
+    await create({ mounts: [{ destination: '/dev', type: 'devtmpfs' }] })
+    const nodes = (await world.runtime.files('a').readdir('/dev', true)).map(({ name }) => name)
+    expect(nodes).toEqual(expect.arrayContaining(['null', 'fuse', 'tty']))
+    // There is no network stack.
+    expect(nodes).not.toContain('net')
+
+    for (const registry of [FilesystemTypes, DeviceRegistry]) {
+      const { register } = registry.prototype as { register(what: unknown): void }
+      const steps = vi.spyOn(registry.prototype as { register(what: unknown): void }, 'register')
+      await bootWorld().close()
+      const count = steps.mock.calls.length
+      expect(count).toBeGreaterThan(4)
+      for (let n = 0; n < count; n++) {
+        let left = n
+        steps.mockImplementation(function (this: object, what) {
+          register.call(this, what)
+          if (left-- === 0) register.call(this, what)
+        })
+        expect(() => bootWorld()).toThrow(/^(filesystem type \w+|device (char|block) \d+:\S+) is registered already$/)
+      }
+      steps.mockRestore()
+    }
+  })
+})
 
 describe('the root', () => {
   test('is an empty tmpfs that can be written to when the spec names none', async () => {

@@ -114,13 +114,36 @@ describe('before anything is mounted', () => {
     },
   )
 
-  test('D084 D092 a working directory that is missing is made, 0755, with its parents, before the root is read-only; created means mounted', async () => {
+  test('D084 a working directory that is missing is made, 0755, with its parents, before the root is read-only', async () => {
     const process = { args: ['x'], cwd: '/srv/app' }
     await world.runtime.create('a', { root: { path: 'rootfs', readonly: true }, process })
     expect((await world.runtime.files('a').stat('/srv/app')).mode).toBe(0o40755)
     expect((await world.runtime.files('a').stat('/srv')).mode).toBe(0o40755)
-    expect(world.runtime.state('a').status).toBe('created')
     expect((await failure(write('a', '/srv/app/x'))).code).toBe('EROFS')
+  })
+
+  test('D092 there is no container before all its mounts are made, and none is started before; created means mounted', async () => {
+    const { host } = new MemorySite()
+    let open = () => {}
+    const gate = new Promise<void>((resolve) => {
+      open = resolve
+    })
+    const waiting = bootWorld({ volumes: { ...host, lock: (id, how) => gate.then(() => host.lock(id, how)) } })
+    const { runtime } = waiting
+    const mounts = [{ destination: '/v', type: 'tmpfs', source: 'volume:slow' }]
+    const creation = runtime.create('a', { mounts, process: { args: ['/none'] } })
+    await new Promise((resolve) => setTimeout(resolve))
+    expect(runtime.containers()).toEqual([])
+    for (const use of [() => runtime.state('a'), () => runtime.files('a'), () => runtime.mounts('a')]) {
+      expect(use).toThrow('there is no container of this id')
+    }
+    expect((await failure(waiting.start('a'))).code).toBe('ENOENT')
+    expect((await failure(runtime.create('a', {}))).code).toBe('EEXIST')
+    open()
+    await creation
+    expect(runtime.state('a').status).toBe('created')
+    expect(runtime.mounts('a').map(({ destination }) => destination)).toEqual(expect.arrayContaining(['/v', '/tmp']))
+    await endClean(waiting)
   })
 
   test('D093 the page reads files by the path that the container sees: links are followed within its root alone', async () => {
@@ -140,7 +163,7 @@ describe('before anything is mounted', () => {
 describe('containers of one sandbox', () => {
   const spec = { root: { path: 'rootfs' }, mounts: [{ destination: '/t', type: 'tmpfs' }] }
 
-  test('C216 C217 C218 C219 C220 C221 C222 C223 have a namespace and a root each. Ours: no container sees another, and what a destination lacks is made', async () => {
+  test('C216 C217 C218 C219 C220 C221 C222 have a namespace and a root each. Ours: no container sees another, and what a destination lacks is made', async () => {
     await world.runtime.create('a', spec)
     await world.runtime.create('b', { ...spec, mounts: [{ destination: '/not/in/the/image', type: 'tmpfs' }] })
     await write('a', '/t/x', 'of a')

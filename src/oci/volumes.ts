@@ -66,9 +66,11 @@ export interface Acquired {
 
 const PREFIX = 'volume:'
 
+export const namesVolume = (source: string | undefined) => source?.startsWith(PREFIX) === true
+
 /** The name in `volume:NAME`. Errors: EINVAL for a bad one. */
 export function volumeName(source: string | undefined): string | undefined {
-  return source?.startsWith(PREFIX) ? checkName(source.slice(PREFIX.length)) : undefined
+  return namesVolume(source) ? checkName(source!.slice(PREFIX.length)) : undefined
 }
 
 function checkName(name: unknown, what = 'volume'): string {

@@ -44,10 +44,10 @@ test('a list is written as linux/posix_acl_xattr.h lays it out', () => {
   )
 })
 
-describe('A358 who a list lets in', () => {
+describe('A358 D094 who a list lets in', () => {
   const may = (by: Actor, path: string, wanted: number) => outcome(() => by.task.faccessat(-100, path, wanted, 0x200))
 
-  test('A358 the owner by the owner entry, a named user by its entry under the mask, others by the last one', () =>
+  test('A358 D094 the owner by the owner entry, a named user by its entry under the mask, others by the last one', () =>
     inWorld({}, (root) => {
       root.write('/f')
       root.chown('/f', 500, 500)
@@ -63,7 +63,7 @@ describe('A358 who a list lets in', () => {
       expect(may(root.as(1001, { groups: [500] }), '/f', R_OK)).toBe('EACCES')
     }))
 
-  test('A358 one matching group that grants all of it is enough; a named user is not asked for its groups', () =>
+  test('A358 D094 one matching group that grants all of it is enough; a named user is not asked for its groups', () =>
     inWorld({}, (root) => {
       root.write('/f')
       root.chown('/f', 500, 500)
@@ -87,7 +87,7 @@ describe('A358 who a list lets in', () => {
       expect(may(root.as(1000, { capabilities: CAP_DAC_OVERRIDE }), '/f', R_OK | W_OK)).toBe('ok')
     }))
 
-  test('A358 a walk, an open and a creation ask the list as well', () =>
+  test('A358 D094 a walk, an open and a creation ask the list as well', () =>
     inWorld({}, (root) => {
       root.mkdir('/d', 0o700)
       root.write('/d/f', 'text')
@@ -103,8 +103,8 @@ describe('A358 who a list lets in', () => {
     }))
 })
 
-describe('A358 setting a list', () => {
-  test('A358 the mode shows the owner, the mask and the others of a list', () =>
+describe('A358 D094 setting a list', () => {
+  test('A358 D094 the mode shows the owner, the mask and the others of a list', () =>
     inWorld({}, (root) => {
       root.write('/f', '', 0o777)
       set(root, '/f', aclOf(...NAMED))
@@ -112,7 +112,7 @@ describe('A358 setting a list', () => {
       expect(get(root, '/f')).toEqual(NAMED)
     }))
 
-  test('A358 a list that mode bits can say is kept as mode bits', () =>
+  test('A358 D094 a list that mode bits can say is kept as mode bits', () =>
     inWorld({}, (root) => {
       root.write('/f')
       set(root, '/f', aclOf(...NAMED))
@@ -122,7 +122,7 @@ describe('A358 setting a list', () => {
       expect(root.host.listxattr('/f', new Uint8Array())).toBe(0)
     }))
 
-  test('A358 an empty value, a list without entries and removal take it away; the mode stays', () =>
+  test('A358 D094 an empty value, a list without entries and removal take it away; the mode stays', () =>
     inWorld({}, (root) => {
       root.write('/f')
       const takeAway = [
@@ -139,7 +139,7 @@ describe('A358 setting a list', () => {
       }
     }))
 
-  test('A358 chmod changes the mask', () =>
+  test('A358 D094 chmod changes the mask', () =>
     inWorld({}, (root) => {
       root.write('/f')
       set(root, '/f', aclOf(...NAMED))
@@ -155,7 +155,7 @@ describe('A358 setting a list', () => {
       expect(get(root, '/f')[3]).toEqual([ACL_MASK, 0])
     }))
 
-  test('A358 malformed lists are EINVAL, another version EOPNOTSUPP', () =>
+  test('A358 D094 malformed lists are EINVAL, another version EOPNOTSUPP', () =>
     inWorld({}, (root) => {
       root.write('/f')
       const owner: Entry = [ACL_USER_OBJ, 6]
@@ -187,7 +187,7 @@ describe('A358 setting a list', () => {
       expect(outcome(() => set(root, '/f', repeated))).toBe('ok')
     }))
 
-  test('A358 only the owner sets one; a symlink has none; a default is for directories', () =>
+  test('A358 D094 only the owner sets one; a symlink has none; a default is for directories', () =>
     inWorld({}, (root) => {
       root.write('/f', '', 0o666)
       root.task.symlinkat('f', -100, '/l')
@@ -199,7 +199,7 @@ describe('A358 setting a list', () => {
       expect(outcome(() => get(root, '/f', DEFAULT_ACL))).toBe('ENODATA')
     }))
 
-  test('A358 who is not in the group loses set-group-id with the list', () =>
+  test('A358 D094 who is not in the group loses set-group-id with the list', () =>
     inWorld({}, (root) => {
       root.write('/f')
       root.chown('/f', 1000, 500)
@@ -209,7 +209,7 @@ describe('A358 setting a list', () => {
     }))
 })
 
-describe('A358 a default list', () => {
+describe('A358 D094 a default list', () => {
   const MODEL: Entry[] = [
     [ACL_USER_OBJ, 7],
     [ACL_USER, 7, 1000],
@@ -218,7 +218,7 @@ describe('A358 a default list', () => {
     [ACL_OTHER, 4],
   ]
 
-  test('A358 takes the place of the umask: files start with it, as far as the mode asked for goes', () =>
+  test('A358 D094 takes the place of the umask: files start with it, as far as the mode asked for goes', () =>
     inWorld({}, (root) => {
       root.mkdir('/d')
       set(root, '/d', aclOf(...MODEL), DEFAULT_ACL)
@@ -240,7 +240,7 @@ describe('A358 a default list', () => {
       expect(root.mode('/d/p')).toBe(0o664)
     }))
 
-  test('A358 directories take it along, symlinks take nothing', () =>
+  test('A358 D094 directories take it along, symlinks take nothing', () =>
     inWorld({}, (root) => {
       root.mkdir('/d')
       set(root, '/d', aclOf(...MODEL), DEFAULT_ACL)
@@ -253,7 +253,7 @@ describe('A358 a default list', () => {
       expect(root.mode('/d')).toBe(0o755)
     }))
 
-  test('A358 one without names leaves nothing but mode bits', () =>
+  test('A358 D094 one without names leaves nothing but mode bits', () =>
     inWorld({}, (root) => {
       root.mkdir('/d')
       set(root, '/d', aclOf([ACL_USER_OBJ, 7], [ACL_GROUP_OBJ, 5], [ACL_OTHER, 0]), DEFAULT_ACL)

@@ -6,7 +6,7 @@ import type { Stat } from '../abi/syscalls.ts'
 import { followMode } from './acl.ts'
 import type { Context, Credentials } from './context.ts'
 import { type AttributeChanges, CTIME, type Inode } from './inode.ts'
-import { truncateFile } from './io.ts'
+import { dropFileCapability, truncateFile } from './io.ts'
 import type { Mount, VirtualDentry } from './mount.ts'
 import { chmodMode, isOwner, mayAccess, modeAfterChown, requireAccess, requireChown } from './permissions.ts'
 import { touchAccessTime } from './times.ts'
@@ -63,7 +63,7 @@ export function changeOwner(context: Context, place: VirtualDentry, uid: number,
   if (gid !== -1) changes.gid = gid
   const mode = modeAfterChown(context.credentials, inode)
   if (mode !== undefined) changes.mode = mode
-  change(context, place, changes)
+  change(context, place, changes, dropFileCapability)
 }
 
 /** Times are nanoseconds, UTIME_NOW or UTIME_OMIT. Errors: EROFS; EPERM, or EACCES if both are "now". */
@@ -88,12 +88,18 @@ function clampTime(time: bigint): bigint {
   return time > MAX_TIME ? MAX_TIME : time < -MAX_TIME ? -MAX_TIME : time
 }
 
-function change(context: Context, place: VirtualDentry, changes: AttributeChanges): void {
+function change(
+  context: Context,
+  place: VirtualDentry,
+  changes: AttributeChanges,
+  also?: (inode: Inode) => void,
+): void {
   const { inode } = place.dentry
   after(
     () => inode.setAttributes(changes, context.attempt),
     () => {
       if (changes.mode !== undefined && inode.hasXattrs) followMode(inode, changes.mode)
+      also?.(inode)
       inode.touch(CTIME, context.clock.coarse())
       notify(place, eventsOf(changes))
     },

@@ -230,8 +230,13 @@ function written(context: Context, inode: Inode): number {
   const { mode } = inode
   inode.touch(MTIME | CTIME, context.clock.coarse())
   if (inode.mode & (S_ISUID | S_ISGID)) dropSetId(context, inode)
-  if (inode.hasXattrs) inode.xattrs!.delete('security.capability')
+  dropFileCapability(inode)
   return inode.mode === mode ? IN_MODIFY : IN_MODIFY | IN_ATTRIB
+}
+
+/** What a file may do goes when its content or its owner changes (security_inode_killpriv). */
+export function dropFileCapability(inode: Inode): void {
+  if (inode.hasXattrs && inode.kind !== 'directory') inode.xattrs!.delete('security.capability')
 }
 
 function notifyWritten(file: FileDescription, events: number): void {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, O_RDONLY, O_RDWR, O_WRONLY } from '../abi/linux.ts'
-import { inWorld, outcome } from '../testing/host-world.ts'
+import { inWorld, outcome, type World } from '../testing/host-world.ts'
 import { requireExecutable } from './open.ts'
 
 test('A354 the class that matches decides, even if it grants less than the next', () =>
@@ -52,7 +52,7 @@ describe('A359 in a sticky directory', () => {
     ['CAP_FOWNER', 1002, CAP_FOWNER, 'ok'],
     ['another', 1002, 0, 'EPERM'],
   ]
-  test.each(cases)('A359 %s removes, moves and replaces a file: %s', (_, uid, capabilities, expected) =>
+  test.each(cases)('A359 D097 %s removes, moves and replaces a file: %s', (_, uid, capabilities, expected) =>
     inWorld({}, (root) => {
       root.mkdir('/d', 0o1777)
       root.chown('/d', 1001, 1001)
@@ -68,6 +68,41 @@ describe('A359 in a sticky directory', () => {
       expect(outcome(() => by.task.renameat2(-100, '/d/mine', -100, '/d/c', 0))).toBe(expected)
     }),
   )
+})
+
+describe('D098 a stranger', () => {
+  const file = (mode: number) => (root: World) => {
+    root.write('/d/f')
+    root.chmod('/d/f', mode)
+  }
+  test.each<[what: string, prepare: (root: World) => void, expected: string]>([
+    ['a file that it may read and write', file(0o666), 'ok'],
+    ['one that it may only read', file(0o644), 'EPERM'],
+    ['one that is set-user-id', file(0o4777), 'EPERM'],
+    ['one that is set-group-id', file(0o2777), 'EPERM'],
+    ['a FIFO', (root) => root.mknod('/d/f', 'fifo', 0o666), 'EPERM'],
+    ['a link', (root) => root.task.symlinkat('x', -100, '/d/f'), 'EPERM'],
+  ])('D098 as fs.protected_hardlinks has it, links %s: %s', (_, prepare, expected) =>
+    inWorld({}, (root) => {
+      root.mkdir('/d')
+      root.chmod('/d', 0o1777)
+      prepare(root)
+      const by = root.as(1000)
+      expect(outcome(() => by.task.linkat(-100, '/d/f', -100, '/d/g', 0))).toBe(expected)
+      expect(outcome(() => root.task.linkat(-100, '/d/f', -100, '/d/h', 0))).toBe('ok')
+    }),
+  )
+
+  test('D098 follows links of others, also in a sticky directory: there is no fs.protected_symlinks', () =>
+    inWorld({}, (root) => {
+      root.mkdir('/d')
+      root.chmod('/d', 0o1777)
+      root.write('/f', 'text', 0o644)
+      root.task.symlinkat('/f', -100, '/d/l')
+      root.task.fchownat(-100, '/d/l', 1001, 1001, 0x100)
+      const by = root.as(1000)
+      expect(outcome(() => by.task.close(by.open('/d/l', O_RDONLY)))).toBe('ok')
+    }))
 })
 
 test('A360 the umask is taken from files, directories and nodes, not from symlinks', () =>

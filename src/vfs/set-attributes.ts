@@ -8,7 +8,7 @@ import { W_OK } from '../abi/linux.ts'
 import { followMode } from './acl.ts'
 import type { Context } from './context.ts'
 import { type AttributeChanges, CTIME, type Inode } from './inode.ts'
-import { truncateFile } from './io.ts'
+import { dropFileCapability, truncateFile } from './io.ts'
 import type { VirtualDentry } from './mount.ts'
 import { chmodMode, isOwner, modeAfterChown, requireAccess, requireChown } from './permissions.ts'
 import { after } from './waiting.ts'
@@ -51,6 +51,7 @@ export function setAttributes(context: Context, place: VirtualDentry, changes: A
         () => inode.setAttributes(settled, context.attempt),
         () => {
           if (settled.mode !== undefined) followMode(inode, settled.mode)
+          if ((settled.uid ?? settled.gid) !== undefined) dropFileCapability(inode)
           if (settled.ctime === undefined) inode.touch(CTIME, context.clock.coarse())
           notify(place, resized | eventsOf(settled))
         },

@@ -98,7 +98,7 @@ describe('limits', () => {
       expect(root.stat('/f').size).toBe(100_000)
     }))
 
-  test('B009 the root is one of the inodes; a creation past them is ENOSPC until one is gone', () =>
+  test('B009 D099 the root is one of the inodes; a creation past them is ENOSPC until one is gone', () =>
     inWorld({ data: 'nr_inodes=3' }, (root) => {
       root.write('/a')
       root.mkdir('/b')

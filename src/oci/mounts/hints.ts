@@ -7,6 +7,7 @@
  */
 
 import { type CrossFault, quote } from '../validate.ts'
+import { namesVolume } from '../volumes.ts'
 
 export interface MountHint {
   readonly name: string
@@ -85,7 +86,7 @@ function faultOf(field: string, value: string): string | undefined {
   switch (field) {
     case 'source':
       if (value === '') return 'a source must not be empty'
-      return value.startsWith('volume:') ? 'a volume of the site is shared by its name, without a hint' : undefined
+      return namesVolume(value) ? 'a volume of the site is shared by its name, without a hint' : undefined
     case 'type':
       return oneOf(value, ['tmpfs', 'bind'])
     case 'share':

@@ -1,7 +1,24 @@
 /** The places that mounts go to: what is there, and what is made there. */
 
-import { describe, expect, test } from 'vitest'
-import { bind, create, eachInAWorld, failure, IMAGE, READONLY, tmpfs, world } from './test-world.ts'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { ErrnoError } from '../../abi/errno.ts'
+import { Mount } from '../../vfs/mount.ts'
+import { resolve } from '../../vfs/path-walk.ts'
+import type { MountSpec, SpecInput } from '../spec.ts'
+import {
+  asRoot,
+  bind,
+  create,
+  eachInAWorld,
+  failure,
+  IMAGE,
+  over,
+  provide,
+  READONLY,
+  tmpfs,
+  vfs,
+  world,
+} from './test-world.ts'
 
 eachInAWorld()
 
@@ -74,22 +91,159 @@ describe('places to mount on', () => {
     }
   })
 
-  test('C274 C067 what was made for a mount that then failed is taken back', async () => {
-    const volume = 'root:volume:kept'
-    const error = await failure(create({ mounts: [bind('/made/for/it', 'file/f'), tmpfs('/made/for/it/x')] }, volume))
-    expect(error).toMatchObject({ code: 'ENOTDIR', path: '/made/for/it/x' })
-    expect(error.message).toMatch(/mounts\[1\]/)
+  describe.each<[what: string, failing: MountSpec, code: string]>([
+    ['its layers', over('/made/for/it', 'no/such'), 'ENOENT'],
+    ['its place, half of which was made', tmpfs(`/made/for/${'n'.repeat(256)}`), 'ENAMETOOLONG'],
+    ['its attaching', { ...tmpfs('/made/for/it'), source: 'unlucky' }, 'ENOSPC'],
+  ])('C274 C067 what was made for a mount is taken back when it fails by %s', (_, failing, code) => {
+    beforeEach(() => {
+      const { attach } = vfs
+      vfs.attach = (mount, at) => {
+        if (mount.source !== 'unlucky') return attach.call(vfs, mount, at)
+        vfs.discard(mount)
+        throw new ErrnoError('ENOSPC', undefined, 'injected')
+      }
+    })
+
+    test.each<[what: string, spec: SpecInput]>([
+      ['a volume', {}],
+      ['a layer', { root: IMAGE }],
+    ])('in %s that is kept', async (_, spec) => {
+      const overlay = 'root:volume:kept'
+      const error = await failure(create({ ...spec, mounts: [failing] }, overlay))
+      expect(error).toMatchObject({ code, path: failing.destination })
+      expect(error.message).toContain('mounts[0]')
+      const { names } = await create(spec, overlay)
+      expect(await names('/')).not.toContain('made')
+    })
+
+    test.each(['rw', 'ro'])('in a mount that is %s', async (option) => {
+      const { names, mounts } = await create({ mounts: [tmpfs('/outer', option)] })
+      const inside = { ...failing, destination: `/outer${failing.destination}` }
+      expect(await failure(world.runtime.mount('c', inside))).toMatchObject({ code, path: inside.destination })
+      expect(await names('/outer')).toEqual([])
+      expect(world.runtime.mounts('c')).toEqual(mounts)
+    })
   })
 
-  test('C175 C176 A103 where the filesystem refuses, there are directories in memory, in which nothing else can be made', async () => {
-    const { files, names } = await create({ root: READONLY, mounts: [tmpfs('/a/b/c')] }, 'none')
-    expect(await names('/a/b')).toEqual(['c'])
-    expect((await failure(files.rmdir('/a/b/c'))).code).toBe('EROFS')
+  test('C271 a mount that cannot be made writable is an ordinary error, which names what was to go there', async () => {
+    const setFlags = vi.spyOn(Mount.prototype, 'setFlags').mockImplementation(() => {
+      throw new ErrnoError('EBUSY', undefined, 'injected')
+    })
+    const inRoot = await failure(create({ root: READONLY, mounts: [tmpfs('/made')] }, undefined, 'root'))
+    expect(inRoot).toMatchObject({ code: 'EBUSY', path: '/made', syscall: 'mount' })
+    const inMount = await failure(create({ mounts: [tmpfs('/a', 'ro'), tmpfs('/a/b')] }, undefined, 'mount'))
+    expect(inMount).toMatchObject({ code: 'EBUSY', path: '/a/b', syscall: 'mount' })
+    expect(inMount.message).toContain('mounts[1]: injected')
+    setFlags.mockRestore()
+    expect(world.runtime.containers()).toEqual([])
+  })
+
+  test('C165 what is there is found first: a read-only tree is not even asked to make it', async () => {
+    const setFlags = vi.spyOn(Mount.prototype, 'setFlags')
+    const { at, namespace, write } = await create({
+      root: READONLY,
+      mounts: [tmpfs('/empty'), bind('/etc/name', 'file/f')],
+    })
+    const own = (setFlags.mock.contexts as Mount[]).filter(({ source }) => source === 'image').length
+    setFlags.mockRestore()
+    // For what the tree lacks and every container has: /proc, /sys, /dev and so on are never made in it.
+    expect(own).toBe(0)
+    expect([at('/empty').length, at('/etc/name').length]).toEqual([1, 1])
+    const { mount } = namespace.rootPlace
+    expect(mount.synthetic?.child(mount.root, 'empty')).toBeUndefined()
+    await write('/empty/x')
+  })
+
+  test('C203 a read-only tree has places of its own for what goes into it, seen through this mount alone', async () => {
+    const mounts = [bind('/b', 'image', 'ro'), tmpfs('/b/x/y'), tmpfs('/b/empty/z'), bind('/c', 'image', 'ro')]
+    const { names, files } = await create({ root: IMAGE, mounts })
+    expect(await names('/b')).toEqual(['empty', 'etc', 'to', 'x'])
+    expect(await names('/b/empty')).toEqual(['z'])
+    expect(await names('/c')).toEqual(['empty', 'etc', 'to'])
+    expect(await names('/c/empty')).toEqual([])
+    expect((await failure(files.stat('/c/x'))).code).toBe('ENOENT')
+  })
+
+  test('C204 what lies inside goes by components, not by the text', async () => {
+    const { names } = await create({ mounts: [tmpfs('/foo-bar'), tmpfs('/foo'), tmpfs('/foo/bar'), tmpfs('/foobar')] })
+    expect(await names('/')).toEqual(expect.arrayContaining(['foo', 'foo-bar', 'foobar']))
+    expect(await names('/foo')).toEqual(['bar'])
+    for (const place of ['/foo-bar', '/foobar', '/foo/bar']) expect(await names(place)).toEqual([])
+  })
+
+  test('C205 under a layer for changes there is none for places: they are made in that layer, and are kept with it', async () => {
+    const overlay = 'root:volume:kept'
+    const { namespace } = await create(
+      { root: IMAGE, mounts: [tmpfs('/made/dir'), bind('/made/f', 'file/f')] },
+      overlay,
+    )
+    const { mount } = namespace.rootPlace
+    expect(mount.superblock.filesystem.type).toBe('overlay')
+    expect(mount.synthetic?.child(mount.root, 'made')).toBeUndefined()
     await world.runtime.delete('c', false)
-    // The tree may not be written; what is in memory over it may be, but for this.
-    const loose = await create({ root: IMAGE, mounts: [tmpfs('/a/b/c')] }, 'none')
-    for (const made of [loose.write('/a/x'), loose.files.mkdir('/a/b/y', 0o755, false)]) {
-      expect(['EPERM', 'EROFS']).toContain((await failure(made)).code)
+    const { names, read } = await create({ root: IMAGE }, overlay)
+    expect(await names('/made')).toEqual(['dir', 'f'])
+    expect(await read('/made/f')).toBe('')
+  })
+
+  test('C215 ours: links in a destination are followed, up to 40 of them, as in any path', async () => {
+    const links = Array.from({ length: 41 }, (_, i) => ({
+      path: `l${i}`,
+      kind: 'symlink' as const,
+      target: i === 0 ? 'real' : `l${i - 1}`,
+    }))
+    provide('links', { entries: [...links, { path: 'real', kind: 'directory' }] })
+    for (const readonly of [true, false]) {
+      const root = { path: 'links', readonly }
+      expect(
+        (await create({ root, mounts: [tmpfs('/l39/in')] }, undefined, `${readonly}`)).at('/real/in'),
+      ).toHaveLength(1)
+      const error = await failure(create({ root, mounts: [tmpfs('/l40/in')] }))
+      expect(error).toMatchObject({ code: 'ELOOP', path: '/l40/in' })
     }
+  })
+
+  describe('C175 C176 where the filesystem refuses, places are made in memory', () => {
+    test('A103 in a tree of the bundle, in which nothing else is made', async () => {
+      for (const root of [READONLY, IMAGE]) {
+        const { files, names, write } = await create({ root, mounts: [tmpfs('/a/b/c')] }, 'none')
+        expect(await names('/a/b')).toEqual(['c'])
+        for (const change of [write('/a/x'), files.mkdir('/a/b/y', 0o755, false), files.rmdir('/a/b/c')]) {
+          expect((await failure(change)).code).toBe('EROFS')
+        }
+        await world.runtime.delete('c', false)
+      }
+    })
+
+    test.each(['/proc', '/sys'])('in %s, in whose own directories nothing is made either', async (at) => {
+      const { files, names, write } = await create({ mounts: [tmpfs(`${at}/a/b`), bind(`${at}/f`, 'file/f')] })
+      expect(await names(at)).toEqual(expect.arrayContaining(['a', 'f']))
+      expect(await names(`${at}/a`)).toEqual(['b'])
+      expect((await files.stat(`${at}/a`)).mode).toBe(0o40755)
+      const ordinary = await failure(files.mkdir(`${at}/new`, 0o755, false))
+      expect(ordinary.code).toBe(at === '/proc' ? 'ENOENT' : 'EPERM')
+      expect((await failure(files.mkdir(`${at}/a/y`, 0o755, false))).code).toBe('EPERM')
+      // Of a directory that makes no files: vfs_create().
+      expect((await failure(write(`${at}/a/x`))).code).toBe('EACCES')
+      await write(`${at}/a/b/x`)
+      // What goes below it is made the same way.
+      await world.runtime.mount('c', tmpfs(`${at}/a/c/d`))
+      expect(await names(`${at}/a`)).toEqual(['b', 'c'])
+      // Another container's knows nothing of it.
+      expect(await (await create({}, undefined, 'other')).names(at)).not.toContain('a')
+    })
+
+    test('but /dev takes them: they are directories like any', async () => {
+      const { files, names, namespace } = await create({
+        mounts: [{ destination: '/dev', type: 'devtmpfs' }, tmpfs('/dev/foo/bar')],
+      })
+      const { mount } = asRoot(namespace.rootPlace, (task) => resolve(task, task.root, '/dev', true))
+      expect([mount.superblock.filesystem.type, mount.synthetic]).toEqual(['devtmpfs', undefined])
+      await files.mkdir('/dev/foo/other', 0o755, false)
+      asRoot(namespace.rootPlace, (_, calls) => calls.umount2('/dev/foo/bar'))
+      await files.rmdir('/dev/foo/bar')
+      expect(await names('/dev/foo')).toEqual(['other'])
+    })
   })
 })

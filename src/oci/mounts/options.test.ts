@@ -67,10 +67,12 @@ describe('C088 C089 C090 C091 C094 C096 C098 C099 C100 options of any mount', ()
   })
 })
 
-describe('C043 C045 C073 C074 C080 C083 C084 C085 C087 types', () => {
+describe('C043 C044 C045 C073 C074 C080 C083 C084 C085 C087 types', () => {
   test.each<[mount: Partial<MountSpec>, type: string | undefined, filesystem?: string]>([
     [{ type: 'bind', source: 'x' }, 'bind', 'gofer'],
+    // C044 ours: a bind, not a sysfs.
     [{ type: 'none', source: 'x', options: ['bind'] }, 'bind', 'gofer'],
+    [{ type: 'bind', source: 'volume:x' }, 'tmpfs', 'tmpfs'],
     [{ type: '', source: 'x', options: ['ro', 'rbind'] }, 'bind', 'gofer'],
     [{ type: 'nonsense', source: 'x', options: ['bind'] }, 'bind', 'gofer'],
     [{ type: 'none' }, 'none', 'sysfs'],

@@ -3,6 +3,7 @@
 import { utf8Length } from '../../abi/utf8.ts'
 import type { FilesystemTypes } from '../../vfs/filesystem.ts'
 import { cleanPath, isBind, type MountSpec, type Spec } from '../spec.ts'
+import { namesVolume } from '../volumes.ts'
 import { type CompiledMount, compileMounts } from './compile.ts'
 import type { MountHint } from './hints.ts'
 import { type MountOptions, mountOptions } from './options.ts'
@@ -20,7 +21,7 @@ export interface PreparedMount {
   readonly mandatory: boolean
   /** A clean absolute path. */
   readonly destination: string
-  /** Its name in the table of types; a bind by its options is one. */
+  /** Its name in the table of types: a bind by its options is one, and that of a volume is a tmpfs. */
   readonly type: string
   readonly is: MountType
   readonly options: MountOptions
@@ -74,6 +75,9 @@ function dealtBind({ spec, place, destination, options }: PreparedMount): DealtB
   return { place, destination, readonly: options.flags.readonly === true, fromBundle }
 }
 
+/** What is bound from a volume is the volume. */
+const bindType = ({ source }: MountSpec) => (namesVolume(source) ? 'tmpfs' : 'bind')
+
 /** undefined for a type that is skipped. */
 function prepareMount(
   { spec, place, mandatory, destination, unique }: CompiledMount & Pick<PreparedMount, 'destination' | 'unique'>,
@@ -81,7 +85,7 @@ function prepareMount(
   warn: (warning: string) => void,
 ): PreparedMount | undefined {
   const hint = shared.hintOf(spec.source)
-  const type = hint ? hint.type : isBind(spec) ? 'bind' : (spec.type ?? '')
+  const type = hint ? hint.type : isBind(spec) ? bindType(spec) : (spec.type ?? '')
   const is = hint ? REPLICA : mountType(type, types)
   if (!is) {
     const named = type === '' ? 'no type' : `unknown type "${type}"`

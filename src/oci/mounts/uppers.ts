@@ -112,7 +112,7 @@ export interface Dealt {
 
 /**
  * Who gets which: `binds` are in the order of the spec. Errors: a plain one for a list that is not as long as there are the root
- * and binds, and for a destination that no name of a volume can be made of.
+ * and binds, for a destination that no name of a volume can be made of, and for a volume that two of them would have.
  */
 export function dealUppers(config: UppersConfig, readonlyRoot: boolean, binds: readonly DealtBind[]): Dealt {
   const choices = choicesOf(config, binds)
@@ -120,7 +120,22 @@ export function dealUppers(config: UppersConfig, readonlyRoot: boolean, binds: r
     const upper = choices[i + 1]
     return upper && !bind.readonly ? [[bind.place, upper] as const] : []
   })
-  return { root: readonlyRoot ? undefined : choices[0], binds: new Map(writable) }
+  const root = readonlyRoot ? undefined : choices[0]
+  requireApart(root ? [['root', root], ...writable] : writable)
+  return { root, binds: new Map(writable) }
+}
+
+/** An upper layer is nobody else's. */
+function requireApart(uppers: readonly (readonly [place: string, upper: Upper])[]): void {
+  const owners = new Map<string, string>()
+  for (const [place, { volume }] of uppers) {
+    if (volume === undefined) continue
+    const other = owners.get(volume)
+    if (other !== undefined) {
+      throw new Error(`overlay: the changes of ${place} and of ${other} cannot both go to the volume "${volume}"`)
+    }
+    owners.set(volume, place)
+  }
 }
 
 function choicesOf(config: UppersConfig, binds: readonly DealtBind[]): readonly (Upper | undefined)[] {
