@@ -7,6 +7,7 @@
  * and are transferred.
  */
 
+import type { CheckpointCall, CheckpointCalls } from './checkpoints.ts'
 import type { Errno } from './errno.ts'
 import type { ImageCall, ImageCalls } from './images.ts'
 import type { FileKind, Stat } from './syscalls.ts'
@@ -354,6 +355,10 @@ export interface KernelService {
     call: Call,
     args: Parameters<VolumeCalls[Call]>,
   ): Promise<Reply<ReturnType<VolumeCalls[Call]>>>
+  checkpoint<Call extends CheckpointCall>(
+    call: Call,
+    args: Parameters<CheckpointCalls[Call]>,
+  ): Promise<Reply<ReturnType<CheckpointCalls[Call]>>>
   /** Begins to commit what has changed in volumes: the page may be about to go. */
   flush(): Promise<Reply<void>>
   /** Tells on the port, by a boolean, whenever it changes whether something is not on disk yet. */

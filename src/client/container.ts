@@ -111,6 +111,12 @@ export class Container {
     await this.#kernel.call('image', ['discard', [this.id]])
   }
 
+  /** As `sandbox.checkpoint`, of this container only. */
+  async checkpoint(options: { keep?: string } = {}): Promise<ReadableStream<Uint8Array>> {
+    const { checkpoint } = await import('./checkpoints.ts')
+    return checkpoint(this.#kernel, { ...options, containers: [this.id] })
+  }
+
   async #launch(
     options: RunOptions,
     start: (launch: LaunchOptions, port: MessagePort) => Promise<StartedProcess | undefined>,

@@ -1,5 +1,6 @@
 /** The package's entry: a sandbox for a page. */
 
+export type { CheckpointOptions, KeptCheckpoint, RestoreOptions, SpecValidation } from '../abi/checkpoints.ts'
 export type {
   ArchiveLimits,
   Change,
@@ -26,6 +27,7 @@ export type {
 export type { ProcessInput, SpecInput } from '../oci/spec.ts'
 export type { Encoding, Mode, OpenFlags, Time, WriteData } from './arguments.ts'
 export type { Bytes } from './blobs.ts'
+export type { Orphan, Restored } from './checkpoints.ts'
 export type { Container, Layer, MountInput } from './container.ts'
 export type { SandboxError } from './errors.ts'
 export type { FileHandle, ReadStreamOptions, ReadWriteOptions, WriteStreamOptions } from './file-handle.ts'

@@ -73,6 +73,10 @@ class FakeRuntime implements ServedRuntime {
     throw new Error('it has no images')
   }
 
+  checkpoints(): Promise<never> {
+    throw new Error('it has no checkpoints')
+  }
+
   stopped = false
   onShutdown: () => Promise<void> = async () => {}
 

@@ -1,10 +1,12 @@
 /** A sandbox: a kernel in a Worker, the files handed to it, and its containers. */
 
+import type { CheckpointOptions, KeptCheckpoint, RestoreOptions } from '../abi/checkpoints.ts'
 import type { ImageInfo, ImportImageOptions } from '../abi/images.ts'
 import type { BootOptions, BootReport, ContainerState, FlagOptions, PlatformName } from '../abi/wire.ts'
 import type { SpecInput } from '../oci/spec.ts'
 import { asyncDispose } from './async-dispose.ts'
 import { type Bytes, blobOf } from './blobs.ts'
+import type { Restored } from './checkpoints.ts'
 import { Container } from './container.ts'
 import type { FuseOperations, FuseServerOptions } from './fuse/operations.ts'
 import type { FuseServer } from './fuse/server.ts'
@@ -135,6 +137,10 @@ export class Sandbox extends EventTarget {
     const given: SpecInput = root === undefined ? (spec as SpecInput) : { ...spec, root }
     const snapshot = upper === undefined ? undefined : await blobOf(upper, 'options.upper')
     const { warnings } = await this.#kernel.call('create', [id, given, { ...rest, upper: snapshot }])
+    return this.#container(id, warnings)
+  }
+
+  #container(id: string, warnings: readonly string[]): Container {
     return new Container(this.#kernel, this.platform === 'inline', id, warnings)
   }
 
@@ -154,6 +160,39 @@ export class Sandbox extends EventTarget {
     const image = new Image(this.#kernel, info as ImageInfo)
     this.#provided.push(blob)
     return image
+  }
+
+  /**
+   * Saves containers, all or those of `containers`: their mounts and files as they are at one moment, while programs go on; what
+   * is in volumes is on disk by itself, and programs are not saved. Gives a stream of bytes for `restore`; `keep` keeps it in the
+   * browser, too. Errors: EOPNOTSUPP for what cannot be saved; ENOSPC where volumes or what is kept find no space.
+   */
+  async checkpoint(options: CheckpointOptions = {}): Promise<ReadableStream<Uint8Array>> {
+    return (await import('./checkpoints.ts')).checkpoint(this.#kernel, options)
+  }
+
+  /**
+   * Makes the containers of a checkpoint again, which may be of another tab: the name of one that is kept, or its bytes. The trees,
+   * images and volumes that they were made from must be there. All of it, or nothing: EIO for what is damaged, cut off or of a
+   * newer format; EEXIST for a container that is there; EINVAL, ENOENT, ESTALE for sources and specs that are not what they were.
+   */
+  async restore(source: Bytes | string, options: RestoreOptions = {}): Promise<Restored> {
+    const { restore } = await import('./checkpoints.ts')
+    const { containers, orphans } = await restore(this.#kernel, source, options)
+    return {
+      containers: containers.map(({ id, warnings }) => this.#container(id, warnings)),
+      orphans: orphans as Restored['orphans'],
+    }
+  }
+
+  /** The checkpoints that the browser keeps for the site. */
+  checkpoints(): Promise<readonly KeptCheckpoint[]> {
+    return this.#kernel.call('checkpoint', ['list', []]) as Promise<readonly KeptCheckpoint[]>
+  }
+
+  /** Rejects with ENOENT. */
+  async removeCheckpoint(name: string): Promise<void> {
+    await this.#kernel.call('checkpoint', ['remove', [name]])
   }
 
   /**

@@ -6,6 +6,7 @@
  */
 
 import { expose, transfer } from 'comlink'
+import type { CheckpointCall, CheckpointCalls } from '../abi/checkpoints.ts'
 import { ErrnoError } from '../abi/errno.ts'
 import type { ExportedLayer, ImageCall, ImageCalls } from '../abi/images.ts'
 import type { Tree } from '../abi/tree.ts'
@@ -53,6 +54,7 @@ export interface ServedRuntime {
   files(id: string): Files
   readonly pipes: HostPipes
   images(): Promise<ServedImages>
+  checkpoints(): Promise<ServedCheckpoints>
   mount(id: string, mount: unknown, pid?: number): Promise<readonly string[]>
   readonly fuse: Pick<FuseServers, 'serve' | 'end'>
   readonly volumes: Pick<Volumes, 'calls' | 'flush' | 'onDirty'>
@@ -61,6 +63,10 @@ export interface ServedRuntime {
 
 type ServedImages = {
   [Call in ImageCall]: (...args: Parameters<ImageCalls[Call]>) => Promise<ReturnType<ImageCalls[Call]>>
+}
+
+type ServedCheckpoints = {
+  [Call in CheckpointCall]: (...args: Parameters<CheckpointCalls[Call]>) => Promise<ReturnType<CheckpointCalls[Call]>>
 }
 
 export interface Booted {
@@ -180,6 +186,17 @@ class Service implements KernelService {
       const calls = this.#runtime.volumes.calls as unknown as Record<Call, (...args: unknown[]) => Promise<unknown>>
       return calls[call](...args) as Promise<ReturnType<VolumeCalls[Call]>>
     })
+  }
+
+  async checkpoint<Call extends CheckpointCall>(call: Call, args: Parameters<CheckpointCalls[Call]>) {
+    const answer = await reply(async () => {
+      const calls = (await this.#runtime.checkpoints()) as unknown as Record<
+        Call,
+        (...args: unknown[]) => Promise<unknown>
+      >
+      return calls[call](...args) as Promise<ReturnType<CheckpointCalls[Call]>>
+    })
+    return transfer(answer, buffersOf(answer))
   }
 
   flush() {

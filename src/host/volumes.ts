@@ -17,6 +17,7 @@ import { createBlobReader } from './blob-reader.ts'
 import { Database, deleteDatabase } from './store.ts'
 
 const CATALOGUE = 'runtab/volumes'
+const CHECKPOINTS = 'runtab/checkpoints'
 const databaseOf = (id: string) => `runtab/volume/${id}`
 
 /** `awaited` makes sure that a kernel which waits for guests lets the work go on. */
@@ -40,6 +41,8 @@ export function createVolumeHost({ awaited }: { awaited: Awaited }): VolumeHost 
     },
 
     open: (id) => new IndexedRecords(databaseOf(id), awaited),
+
+    checkpoints: () => new IndexedRecords(CHECKPOINTS, awaited),
 
     remove: (id) => deleteDatabase(databaseOf(id)),
 

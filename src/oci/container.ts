@@ -30,6 +30,7 @@ import { Task } from '../kernel/task.ts'
 import { traceTo } from '../kernel/trace-file.ts'
 import { credentialsOf } from '../vfs/context.ts'
 import type { FileDescription } from '../vfs/description.ts'
+import type { Inode } from '../vfs/inode.ts'
 import type { MountNamespace } from '../vfs/mount.ts'
 import { releaseNamespace } from '../vfs/mount-tree.ts'
 import { openAt } from '../vfs/open.ts'
@@ -39,8 +40,10 @@ import type { LayeredRoot } from './archive/images.ts'
 import type { ContainerCgroups } from './container-cgroups.ts'
 import { findExecutable } from './executable.ts'
 import { mountInfo } from './mount-info.ts'
+import type { FurtherMount } from './mounts/further.ts'
 import type { Mounted } from './mounts/mounter.ts'
 import type { Root } from './mounts/root.ts'
+import type { UppersConfig } from './mounts/uppers.ts'
 import type { Programs } from './programs.ts'
 import type { ProcessSpec, Spec } from './spec.ts'
 
@@ -61,6 +64,13 @@ export interface Host {
   readonly system: System
 }
 
+/** Errors: EINVAL. */
+export function requireId(id: string): void {
+  if (!/^[\w.+-]+$/.test(id)) {
+    throw new ErrnoError('EINVAL', id, 'a container id is made of letters, digits, _ . + -')
+  }
+}
+
 /** How a container knows its processes, and limits them. */
 export interface ContainerProcesses {
   readonly processes: PidNamespace
@@ -71,6 +81,13 @@ export class Container {
   readonly id: string
   readonly spec: Spec
   readonly files: Files
+  readonly root: Root
+  /** Where changes to its files go. */
+  readonly uppers: UppersConfig
+  /** The roots of its own filesystems in memory, by what their mounts are found again by. */
+  readonly memory: Map<string, Inode>
+  /** What was mounted since it was made, in this order. */
+  readonly further: FurtherMount[] = []
   readonly #host: Host
   readonly #namespace: MountNamespace
   /** The page's own hand in the files: the superuser, its working directory being `/`. */
@@ -83,15 +100,13 @@ export class Container {
   #status: ContainerState['status'] = 'created'
   #init: Process | undefined
 
-  constructor(
-    host: Host,
-    id: string,
-    spec: Spec,
-    { processes, cgroups }: ContainerProcesses,
-    { namespace, root }: Mounted,
-  ) {
+  constructor(host: Host, id: string, spec: Spec, { processes, cgroups }: ContainerProcesses, mounted: Mounted) {
+    const { namespace, root, uppers, memory } = mounted
     this.id = id
     this.spec = spec
+    this.root = root
+    this.uppers = uppers
+    this.memory = memory
     this.#host = host
     this.#processes = processes
     this.#cgroups = cgroups
@@ -125,6 +140,11 @@ export class Container {
   get layeredRoot(): LayeredRoot {
     if (this.#layeredRoot) return this.#layeredRoot
     throw new Error(`the root of container "${this.id}" has no layers: give its spec a root, be it an empty tree`)
+  }
+
+  /** How many layers are below the changes to its root; undefined for a root that is no overlay. */
+  get rootLayers(): number | undefined {
+    return this.#layeredRoot?.lowers.length
   }
 
   get namespace(): MountNamespace {

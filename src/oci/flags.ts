@@ -6,11 +6,11 @@
  * set if it is in the allow-list, to a value that the list allows.
  */
 
+import type { SpecValidation } from '../abi/checkpoints.ts'
 import type { FlagOptions } from '../abi/wire.ts'
 import { type Fault, quote, SpecError } from './validate.ts'
 
-export const VALIDATIONS = ['ignore', 'warning', 'enforce'] as const
-export type SpecValidation = (typeof VALIDATIONS)[number]
+export const VALIDATIONS: readonly SpecValidation[] = ['ignore', 'warning', 'enforce']
 
 export interface Flags {
   /** What a spec at restore that differs from the saved one does. */

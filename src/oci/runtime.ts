@@ -39,11 +39,12 @@ import { Vfs } from '../vfs/vfs.ts'
 import type { ArchiveHost } from './archive/host.ts'
 import type { Images } from './archive/images.ts'
 import { Bundle } from './bundle.ts'
-import { Container, type ContainerProcesses, type Host } from './container.ts'
+import type { Checkpoints } from './checkpoint/checkpoints.ts'
+import { Container, type ContainerProcesses, type Host, requireId } from './container.ts'
 import { ContainerCgroups } from './container-cgroups.ts'
 import { type Flags, flagsOf } from './flags.ts'
 import { FuseServers } from './fuse-servers.ts'
-import { mountFurther } from './mounts/further.ts'
+import { type FurtherMount, mountFurther } from './mounts/further.ts'
 import { readHints } from './mounts/hints.ts'
 import { type MounterOptions, mountAll } from './mounts/mounter.ts'
 import type { SetUpOptions } from './mounts/set-up.ts'
@@ -51,7 +52,7 @@ import { SharedVolumes } from './mounts/shared-volumes.ts'
 import { parseUppers } from './mounts/uppers.ts'
 import { Programs } from './programs.ts'
 import { withSources } from './sources.ts'
-import { parseProcess, parseSpec, type Spec } from './spec.ts'
+import { type MountSpec, parseProcess, parseSpec, type Spec } from './spec.ts'
 import { NO_VOLUMES, type VolumeHost, Volumes } from './volumes.ts'
 
 /** What a runtime needs of the machine: `host/` implements it. */
@@ -67,6 +68,10 @@ export interface RuntimeOptions extends Waiting, FlagOptions {
   /** Guests can't wait: what one of them has synced is on disk when its process has ended. */
   readonly inline?: boolean
 }
+
+/** What a container is made with besides its spec. */
+export type Making = Pick<MounterOptions, 'uppers' | 'restore' | 'internalTmp'> &
+  Partial<Pick<SetUpOptions, 'contents'>>
 
 export class Runtime implements Host {
   readonly vfs: Vfs
@@ -87,6 +92,8 @@ export class Runtime implements Host {
   readonly #loading = new Set<ProcessStdio>()
   readonly #options: RuntimeOptions
   #lastPid = 0
+  #lastMount = 0
+  #checkpoints: Promise<Checkpoints> | undefined
   #images: Promise<Images> | undefined
 
   constructor(options: RuntimeOptions) {
@@ -159,33 +166,60 @@ export class Runtime implements Host {
     })
   }
 
+  /** Checkpoints: loaded when they are first asked for. Errors: as of images. */
+  checkpoints(): Promise<Checkpoints> {
+    this.#checkpoints ??= this.#loadCheckpoints()
+    return this.#checkpoints
+  }
+
+  async #loadCheckpoints(): Promise<Checkpoints> {
+    const { archives, volumes = NO_VOLUMES } = this.#options
+    if (!archives) throw new Error('this runtime was made without what moves checkpoints')
+    const { Checkpoints } = await loaded(this.waiting, import('./checkpoint/checkpoints.ts'))
+    return new Checkpoints({
+      runtime: this,
+      bundle: this.#bundle,
+      archives,
+      records: () => volumes.checkpoints(),
+      flags: this.#options,
+      all: () => [...this.#containers.values()].filter((container) => container !== undefined),
+      container: (id) => this.#get(id),
+    })
+  }
+
   /**
    * A path of the spec that `sources` has, or that lies in one, stands for what it says of the bundle.
    * Errors: SpecError with every fault, of the overlay or of the spec; EEXIST for an id that is taken; those of the mounts and of the snapshot.
    */
   async create(id: string, input: unknown, request: CreateRequest = {}): Promise<{ warnings: string[] }> {
-    if (!/^[\w.+-]+$/.test(id)) {
-      throw new ErrnoError('EINVAL', id, 'a container id is made of letters, digits, _ . + -')
-    }
+    requireId(id)
     const { upper, overlay, sources } = request
     const uppers = parseUppers(overlay)
     const { spec, warnings } = parseSpec(withSources(input, sources))
     const flags = flagsOf(spec.annotations ?? {}, this.#options)
+    return this.make(id, spec, warnings, async () => ({
+      uppers,
+      restore: await this.#restoreOf(id, spec, flags, upper),
+    }))
+  }
+
+  /**
+   * Makes a container of a spec that was checked; `how` is asked once the id is taken, and `warnings` get what there is more to say.
+   * Errors: as create, but for those of what was checked.
+   */
+  async make(id: string, spec: Spec, warnings: string[], how: () => Promise<Making>): Promise<{ warnings: string[] }> {
     if (this.#containers.has(id)) throw new ErrnoError('EEXIST', id, 'there is a container of this id')
     this.#containers.set(id, undefined)
     let withdraw = () => {}
     let cgroups: ContainerCgroups | undefined
     try {
-      const warn = (warning: string) => {
-        // A step that had to wait is made again and says it again.
-        if (!warnings.includes(warning)) warnings.push(warning)
-      }
-      const restore = await this.#restoreOf(id, spec, flags, upper)
+      const warn = onceIn(warnings)
+      const making = await how()
       withdraw = this.shared.enter(readHints(spec.annotations ?? {}, warn))
       const processes = new PidNamespace(() => ++this.#lastPid, spec)
       cgroups = new ContainerCgroups(this.system.cgroups, id, processes, spec.linux)
       const within = { processes, cgroups }
-      const mounted = await mountAll(spec, { ...this.#mounting(within, warn), restore, uppers })
+      const mounted = await mountAll(spec, { ...this.#mounting(within, warn), ...making })
       this.#containers.set(id, new Container(this, id, spec, within, mounted))
       return { warnings }
     } catch (error) {
@@ -208,18 +242,23 @@ export class Runtime implements Host {
    */
   async mount(id: string, input: unknown, pid?: number): Promise<string[]> {
     const { spec, warnings } = parseSpec({ mounts: [input] })
-    const { namespace } = this.#get(id)
+    const container = this.#get(id)
     const openFile = pid === undefined ? undefined : this.#openFileOf(pid)
-    const warn = (warning: string) => {
-      if (!warnings.includes(warning)) warnings.push(warning)
-    }
-    const uppers = parseUppers('none')
-    await mountFurther(namespace, spec.mounts![0]!, {
-      ...this.#mounting(this.#get(id).processes, warn),
-      openFile,
-      uppers,
-    })
+    await this.mountFurther(container, spec.mounts![0]!, { warnings, openFile })
     return warnings
+  }
+
+  /** The same of a spec that was checked. */
+  async mountFurther(
+    container: Container,
+    spec: MountSpec,
+    { warnings, ...options }: { warnings: string[] } & Partial<SetUpOptions>,
+  ): Promise<void> {
+    const mount: FurtherMount = { unique: `further[${++this.#lastMount}]`, spec }
+    const mounting = { ...this.#mounting(container.processes, onceIn(warnings)), ...options }
+    const root = await mountFurther(container.namespace, mount, mounting)
+    if (root) container.memory.set(mount.unique, root)
+    container.further.push(mount)
   }
 
   #openFileOf(pid: number): SetUpOptions['openFile'] {
@@ -337,6 +376,11 @@ export class Runtime implements Host {
     await this.volumes.closed()
     this.vfs.types.release()
   }
+}
+
+/** Takes a warning, once: a step that had to wait is made again and says it again. */
+const onceIn = (warnings: string[]) => (warning: string) => {
+  if (!warnings.includes(warning)) warnings.push(warning)
 }
 
 /** gVisor's: for one container by its name, or for any. */

@@ -25,6 +25,8 @@ export interface VolumeHost {
     expected: ReadonlyMap<string, string | undefined>,
   ): Promise<boolean>
   open(id: string): KeyValueStore
+  /** Where checkpoints are kept. */
+  checkpoints(): KeyValueStore
   /** Deletes the database. */
   remove(id: string): Promise<void>
   /** Gives what unlocks it; undefined if another has it, unless that is to lose it. `lost` is called when another takes it. */
@@ -73,7 +75,8 @@ export function volumeName(source: string | undefined): string | undefined {
   return namesVolume(source) ? checkName(source!.slice(PREFIX.length)) : undefined
 }
 
-function checkName(name: unknown, what = 'volume'): string {
+/** Errors: EINVAL. */
+export function checkName(name: unknown, what = 'volume'): string {
   if (typeof name === 'string' && /^[\w.+-]{1,100}$/.test(name)) return name
   throw new ErrnoError('EINVAL', String(name), `the name of a ${what} is made of up to 100 letters, digits, _ . + -`)
 }
@@ -86,6 +89,7 @@ export const NO_VOLUMES: VolumeHost = {
   catalogue: async () => noStorage(),
   enter: async () => noStorage(),
   open: noStorage,
+  checkpoints: noStorage,
   remove: async () => noStorage(),
   lock: async () => noStorage(),
   persist: async () => false,
@@ -228,6 +232,16 @@ export class Volumes {
   /** Resolves when all that was written by now is on disk, or can't be: whoever asked for it is told. */
   async settled(): Promise<void> {
     await Promise.allSettled([...this.#open.values()].map(({ store }) => store.settled()))
+  }
+
+  /** The ids of volumes by their names. */
+  ids(): Promise<ReadonlyMap<string, string>> {
+    return this.#options.host.catalogue()
+  }
+
+  /** As settled, for some volumes by their ids. Errors: why not all of one is on disk. */
+  async commit(ids: readonly string[]): Promise<void> {
+    await Promise.all(ids.map((id) => this.#open.get(id)?.store.settled()))
   }
 
   /** Resolves when the volumes that nothing shows any more are closed. Errors: why not all of one is on disk. */

@@ -7,6 +7,7 @@ type Names = ReadonlyMap<string, string | undefined>
 export class MemorySite {
   readonly names = new Map<string, string>()
   readonly databases = new Map<string, MemoryStore['records']>()
+  readonly checkpoints: MemoryStore['records'] = new Map()
   /** Who holds a lock, by volume: what tells him that he has lost it. */
   readonly locks = new Map<string, () => void>()
 
@@ -25,6 +26,7 @@ export class MemorySite {
       this.databases.set(id, records)
       return new MemoryStore(records)
     },
+    checkpoints: () => new MemoryStore(this.checkpoints),
     remove: async (id: string) => void this.databases.delete(id),
     lock: async (id: string, { takeover, lost }: { takeover: boolean; lost: () => void }) => {
       const holder = this.locks.get(id)

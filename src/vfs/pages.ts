@@ -591,6 +591,12 @@ export class PagedData {
     this.#give(-countBits(present))
   }
 
+  /** A page as it was saved, whose bytes belong to the data from now on; charged even if that is more than there may be. */
+  put(index: number, present: number, bytes: Uint8Array): void {
+    this.#makePage(index, bytes, present)
+    this.#give(-countBits(present))
+  }
+
   /** Gives everything back; the data is gone. */
   clear(): void {
     const { keeper } = this.#quota

@@ -7,7 +7,7 @@
 
 import type { DeviceRegistry } from '../../devices/device-registry.ts'
 import type { FilesystemType, MountRequest } from '../../vfs/filesystem.ts'
-import type { NewInode } from '../../vfs/inode.ts'
+import type { Inode, NewInode } from '../../vfs/inode.ts'
 import { makeDevice } from '../../vfs/kinds.ts'
 import type { TmpfsDirectory } from '../tmpfs/inodes.ts'
 import { parseTmpfsOptions } from '../tmpfs/options.ts'
@@ -17,6 +17,8 @@ import { Tmpfs, type TmpfsSetup } from '../tmpfs/tmpfs.ts'
 export interface DevInternal {
   /** Permission bits of /dev/shm; 0755 if left out. */
   readonly shmMode?: number | undefined
+  /** Is given the root when all is made. */
+  readonly contents?: ((root: Inode) => void) | undefined
 }
 
 const TYPE = 'devtmpfs'
@@ -58,7 +60,7 @@ class Devtmpfs extends Tmpfs {
 }
 
 function create(devices: DeviceRegistry, { data, dev, clock, internal }: MountRequest, enduring: boolean): Devtmpfs {
-  const { shmMode = 0o755 } = (internal ?? {}) as DevInternal
+  const { shmMode = 0o755, contents } = (internal ?? {}) as DevInternal
   const given = parseTmpfsOptions(data)
   const now = clock.coarse()
   const made = new Devtmpfs({ mode: 0o755, ...given, given, type: TYPE, dev, now }, enduring)
@@ -80,5 +82,6 @@ function create(devices: DeviceRegistry, { data, dev, clock, internal }: MountRe
   for (const [name, target] of Object.entries(LINKS)) addLink(root, name, target)
   addDirectory(root, 'shm', shmMode)
   addDirectory(root, 'pts')
+  contents?.(root)
   return made
 }

@@ -154,7 +154,8 @@ const NOTHING = new Uint8Array(0)
 export class TreeFile extends TreeInode implements FileInode {
   readonly kind = 'file'
   size: number
-  readonly #content: TreeContent
+  /** What the tree says of its content. */
+  readonly given: TreeContent
   /** What an error calls the file. */
   readonly #path: string
   #source: PageSource | undefined
@@ -162,7 +163,7 @@ export class TreeFile extends TreeInode implements FileInode {
   constructor(place: Place, ino: number, entry: TreeEntry) {
     super(place)
     const content = entry.content ?? NOTHING
-    this.#content = content
+    this.given = content
     this.#path = entry.path || 'the file'
     if (content instanceof Uint8Array) this.size = content.length
     else this.size = content.size ?? UNKNOWN
@@ -175,8 +176,8 @@ export class TreeFile extends TreeInode implements FileInode {
 
   /** Fetches the file if its size is not known. Throws WouldBlock until it is; errors: EIO. */
   learnSize(attempt: Attempt): void {
-    if (this.size !== UNKNOWN || !('url' in this.#content)) return
-    this.size = this.filesystem.readers.url(this.#content).content(attempt, { again: true }).size
+    if (this.size !== UNKNOWN || !('url' in this.given)) return
+    this.size = this.filesystem.readers.url(this.given).content(attempt, { again: true }).size
   }
 
   /** Whoever opens a file once more may hope that its server is back. */
@@ -195,7 +196,7 @@ export class TreeFile extends TreeInode implements FileInode {
   }
 
   immutableSource(): PageSource {
-    this.#source ??= this.filesystem.readers.source(this.#content, this.#path)
+    this.#source ??= this.filesystem.readers.source(this.given, this.#path)
     return this.#source
   }
 }

@@ -78,10 +78,15 @@ export class ByteWriter {
     this.bytes(encodeUtf8(value))
   }
 
-  /** All that was written, and its hash behind it. */
+  /** All that was written. */
+  written(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(0, this.#length)
+  }
+
+  /** The same, and its hash behind it. */
   sealed(): Uint8Array<ArrayBuffer> {
     this.u32(xxHash32(this.#bytes, 0, this.#length))
-    return this.#bytes.slice(0, this.#length)
+    return this.written()
   }
 }
 
@@ -92,17 +97,21 @@ export class ByteReader {
   readonly #what: string
   #at = 0
 
-  /** Of what `sealed` gave. Errors: EIO if a bit of it is not as it was. */
-  constructor(sealed: Uint8Array, what: string) {
+  /**
+   * Of what `sealed` gave; `what` is what an error calls it. So many bytes before its hash are not read.
+   * Errors: EIO if a bit of it is not as it was.
+   */
+  constructor(sealed: Uint8Array, what: string, unread = 0) {
     this.#bytes = sealed
     this.#view = new DataView(sealed.buffer, sealed.byteOffset, sealed.length)
-    this.#end = sealed.length - 4
+    const end = sealed.length - 4
+    this.#end = end - unread
     this.#what = what
-    if (this.#end < 0 || this.#view.getUint32(this.#end, true) !== xxHash32(sealed, 0, this.#end)) this.#fail()
+    if (this.#end < 0 || this.#view.getUint32(end, true) !== xxHash32(sealed, 0, end)) this.#fail()
   }
 
   #fail(): never {
-    throw new ErrnoError('EIO', undefined, `the record "${this.#what}" of the volume is damaged`)
+    throw new ErrnoError('EIO', undefined, `${this.#what} is damaged`)
   }
 
   get done(): boolean {

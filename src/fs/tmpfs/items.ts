@@ -158,7 +158,7 @@ export function readItems(
 
 function readAttributes(reader: ByteReader, inode: StoredInode, flags: number): void {
   inode.kind = KINDS[reader.byte()]
-  if (!inode.kind) throw new ErrnoError('EIO', undefined, 'the volume has a file of an unknown kind')
+  if (!inode.kind) throw new ErrnoError('EIO', undefined, 'a stored file is of an unknown kind')
   inode.mode = reader.number()
   inode.uid = reader.number()
   inode.gid = reader.number()

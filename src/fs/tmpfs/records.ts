@@ -32,11 +32,12 @@ export function begin(kind: RecordKind): ByteWriter {
 
 /** Errors: EIO for a record that is missing, damaged, of another kind or of a version that is unknown here. */
 export function opened(kind: RecordKind, key: string, bytes: unknown): ByteReader {
-  const fault = (rule: string) => new ErrnoError('EIO', undefined, `the record "${key}" of the volume ${rule}`)
+  const what = `the record "${key}" of the volume`
+  const fault = (rule: string) => new ErrnoError('EIO', undefined, `${what} ${rule}`)
   if (!(bytes instanceof Uint8Array)) throw fault('is missing')
   // The version first: what another version's hash is like nobody knows.
   const version = bytes[0]
-  const reader = version === FORMAT_VERSION ? new ByteReader(bytes, key) : undefined
+  const reader = version === FORMAT_VERSION ? new ByteReader(bytes, what) : undefined
   if (!reader)
     throw fault(`is of format ${version}, and this runtab reads format ${FORMAT_VERSION}: nothing was changed`)
   reader.byte()

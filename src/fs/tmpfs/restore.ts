@@ -1,4 +1,4 @@
-/** Makes the files of a tmpfs from the records of its store. */
+/** Makes the files of a tmpfs from what is stored of them: in the records of a volume, or in a checkpoint. */
 
 import { ErrnoError } from '../../abi/errno.ts'
 import type { Entry, TmpfsDirectory, TmpfsFile, TmpfsNode } from './inodes.ts'
@@ -6,14 +6,22 @@ import type { StoredInode, StoredPage } from './items.ts'
 import { Kept, type Segments } from './segments.ts'
 import type { Tmpfs } from './tmpfs.ts'
 
+export interface Restoring {
+  /** What an error calls the store. */
+  readonly what: string
+  /** New inodes have numbers above it. */
+  readonly lastIno: number
+  /** Where the pages lie; left out, none of the inodes has any. */
+  readonly segments?: Segments
+}
+
 /** All inodes by their numbers, the root among them. Errors: EIO for a tree that does not hold together: nothing is guessed. */
 export function restoreFiles(
   filesystem: Tmpfs,
   stored: ReadonlyMap<number, StoredInode>,
-  segments: Segments,
-  lastIno: number,
+  { what, lastIno, segments }: Restoring,
 ): Map<number, TmpfsNode> {
-  const fault = (rule: string) => new ErrnoError('EIO', undefined, `the volume is damaged: ${rule}`)
+  const fault = (rule: string) => new ErrnoError('EIO', undefined, `${what} is damaged: ${rule}`)
   const nodes = new Map<number, TmpfsNode>()
   const root = filesystem.root as TmpfsNode
   filesystem.restore(lastIno, (make) => {
@@ -48,16 +56,18 @@ export function restoreFiles(
   }
   for (const [ino, node] of nodes) {
     const count = names.get(ino) ?? 0
-    const wrong = node.kind === 'directory' ? count !== (node === root ? 0 : 1) : count !== node.nlink
-    if (wrong) throw fault(`inode ${ino} has ${count} names, and says ${node.nlink} links`)
+    // The root has a name of its own, but for a directory.
+    const wanted = (node.kind === 'directory' ? 1 : node.nlink) - (node === root ? 1 : 0)
+    if (count !== wanted) throw fault(`inode ${ino} has ${count} names, and says ${node.nlink} links`)
   }
   return nodes
 }
 
-function restoreData(file: TmpfsFile, { value: size, pages }: StoredInode, segments: Segments): void {
+function restoreData(file: TmpfsFile, { value: size, pages }: StoredInode, segments: Segments | undefined): void {
   if (size === 0 && !pages?.size) return
   const data = file.makeData()
   data.size = size
+  if (!segments) return
   for (const [index, page] of pages ?? [])
     data.restore(index, page.present, page.end, keptOf(file, index, page, segments))
 }

@@ -237,7 +237,11 @@ export class Store implements JournalOwner {
       }
     }
     for (const inode of inodes.keys()) lastIno = Math.max(lastIno, inode)
-    this.#nodes = restoreFiles(filesystem, inodes, this.segments, lastIno)
+    this.#nodes = restoreFiles(filesystem, inodes, {
+      what: 'the volume',
+      segments: this.segments,
+      lastIno,
+    })
     this.#filesystem = filesystem
   }
 

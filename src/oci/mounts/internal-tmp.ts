@@ -11,13 +11,22 @@ import { cleanPath, type Spec } from '../spec.ts'
 import type { SetUp } from './set-up.ts'
 import { attach } from './submount.ts'
 
-/** Errors: those of opening and listing /tmp, but for ENOENT and ENOTDIR; those of the mount. */
-export function mountInternalTmp(setUp: SetUp, { mounts = [] }: Spec): void {
-  if (mounts.some(({ destination }) => cleanPath(destination) === '/tmp')) return
+/** What its filesystem is found again by. */
+export const INTERNAL_TMP = '/tmp'
+
+/** Whether the spec speaks of /tmp, so that there is none but its own. */
+export const mountsTmp = ({ mounts = [] }: Spec) =>
+  mounts.some(({ destination }) => cleanPath(destination) === INTERNAL_TMP)
+
+/**
+ * `wanted` says whether there is to be one; left out, what is in /tmp decides.
+ * Errors: those of opening and listing /tmp, but for ENOENT and ENOTDIR; those of the mount.
+ */
+export function mountInternalTmp(setUp: SetUp, spec: Spec, wanted?: boolean): void {
   const { vfs, task } = setUp
-  if (!isFree(task)) return
+  if (mountsTmp(spec) || !(wanted ?? isFree(task))) return
   const source = 'tmpfs'
-  const internal = { contents: setUp.fill('/tmp') }
+  const internal = { contents: setUp.fill(INTERNAL_TMP) }
   const superblock = vfs.newFilesystem({ type: 'tmpfs', data: 'mode=1777', source, internal })
   attach(setUp, vfs.newMount(superblock, { source }), '/tmp', { synthetic: true })
 }

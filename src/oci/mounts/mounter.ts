@@ -7,6 +7,7 @@
 
 import { Task } from '../../kernel/task.ts'
 import { credentialsOf } from '../../vfs/context.ts'
+import type { Inode } from '../../vfs/inode.ts'
 import type { MountNamespace } from '../../vfs/mount.ts'
 import { releaseNamespace } from '../../vfs/mount-tree.ts'
 import { rootHints } from '../root-hints.ts'
@@ -15,7 +16,7 @@ import { mountInternalTmp } from './internal-tmp.ts'
 import { applyLinux } from './linux-files.ts'
 import { loadTypes } from './load-types.ts'
 import { makeMountPoint } from './mount-point.ts'
-import { type PreparedMount, prepareMounts } from './prepare.ts'
+import { type Known, type PreparedMount, prepareMounts } from './prepare.ts'
 import { emptyNamespace, putRoot, ROOT, type Root, type RootPlan } from './root.ts'
 import { type Fill, SetUp, type SetUpOptions } from './set-up.ts'
 import { mountSubmount } from './submount.ts'
@@ -26,12 +27,39 @@ export interface MounterOptions extends SetUpOptions {
   readonly uppers: UppersConfig
   /** A snapshot that the root's upper starts with. */
   readonly restore?: Fill | undefined
+  /** Whether there is a /tmp that the spec does not speak of; what is in /tmp decides if left out. */
+  readonly internalTmp?: boolean | undefined
 }
 
 /** What a spec's mounts become. */
 export interface Mounted {
   readonly namespace: MountNamespace
   readonly root: Root
+  readonly uppers: UppersConfig
+  /** The roots of the filesystems in memory that were made for it, by what their mounts are found again by. */
+  readonly memory: Map<string, Inode>
+}
+
+/** What a spec's mounts are to become. */
+export interface MountPlan {
+  readonly root: Omit<RootPlan, 'restore'>
+  /** In the order they are made. */
+  readonly mounts: readonly PreparedMount[]
+}
+
+/** Errors: those of prepareMounts. */
+export function planMounts(spec: Spec, known: Known, warn: (warning: string) => void): MountPlan {
+  const hints = rootHints(spec.annotations)
+  const { mounts, upper } = prepareMounts(spec, known, warn)
+  const readonly = spec.root?.readonly === true
+  return {
+    root: {
+      source: hints?.source ?? spec.root?.path,
+      readonly,
+      upper: hints?.overlay && !readonly ? hints.overlay.upper : upper,
+    },
+    mounts,
+  }
 }
 
 /**
@@ -40,29 +68,33 @@ export interface Mounted {
  */
 export async function mountAll(spec: Spec, options: MounterOptions): Promise<Mounted> {
   const setUp = new SetUp(options)
-  const hints = rootHints(spec.annotations)
-  const { mounts, upper } = prepareMounts(spec, options, options.warn)
+  const { root, mounts } = planMounts(spec, options, options.warn)
   await loadTypes(mounts, options)
-  const readonly = spec.root?.readonly === true
-  const plan: RootPlan = {
-    source: hints?.source ?? spec.root?.path,
-    readonly,
-    upper: hints?.overlay && !readonly ? hints.overlay.upper : upper,
-    restore: options.restore,
-  }
+  const plan = { ...root, restore: options.restore }
   if (plan.restore && (!plan.upper || plan.upper.volume !== undefined)) {
     throw new Error('a snapshot restores an upper layer in memory, and the root of this container has none')
   }
   try {
     if (plan.upper) await acquireUpper(setUp, ROOT, '/', plan.upper)
     for (const mount of mounts) await acquireVolume(setUp, mount)
-    return await mountOn(setUp, spec, plan, mounts)
+    const made = await mountOn(setUp, spec, { plan, mounts, internalTmp: options.internalTmp })
+    return { ...made, uppers: options.uppers, memory: setUp.memory }
   } finally {
     for (const { mount } of setUp.acquired.values()) setUp.vfs.discard(mount)
   }
 }
 
-async function mountOn(setUp: SetUp, spec: Spec, plan: RootPlan, mounts: readonly PreparedMount[]): Promise<Mounted> {
+interface Planned {
+  readonly plan: RootPlan
+  readonly mounts: readonly PreparedMount[]
+  readonly internalTmp: boolean | undefined
+}
+
+async function mountOn(
+  setUp: SetUp,
+  spec: Spec,
+  { plan, mounts, internalTmp }: Planned,
+): Promise<Pick<Mounted, 'namespace' | 'root'>> {
   const { vfs } = setUp
   const namespace = await setUp.at(ROOT, '/', () => emptyNamespace(vfs))
   try {
@@ -71,7 +103,7 @@ async function mountOn(setUp: SetUp, spec: Spec, plan: RootPlan, mounts: readonl
     for (const mount of mounts) {
       await setUp.at(mount.place, mount.destination, () => mountSubmount(setUp, mount))
     }
-    await setUp.at('internal /tmp', '/tmp', () => mountInternalTmp(setUp, spec))
+    await setUp.at('internal /tmp', '/tmp', () => mountInternalTmp(setUp, spec, internalTmp))
     const cwd = spec.process?.cwd
     if (cwd !== undefined) await setUp.at('process.cwd', cwd, () => makeMountPoint(setUp.task, cwd, 'directory'))
     await applyLinux(setUp, spec.linux ?? {})

@@ -6,7 +6,6 @@
  * root has a parent, which pivot_root(2) asks for.
  */
 
-import type { DirectoryInode, Inode } from '../../vfs/inode.ts'
 import type { Mount, MountNamespace } from '../../vfs/mount.ts'
 import type { Vfs } from '../../vfs/vfs.ts'
 import { withUpper } from './layering.ts'
@@ -62,7 +61,7 @@ function makeRoot(setUp: SetUp, plan: RootPlan): Root {
   const holding = (mounts: readonly Mount[]) => {
     held = mounts
   }
-  const fill = restore ? (layer: Inode) => restore(layer as DirectoryInode, attempt) : setUp.fill('/')
+  const fill = setUp.fill('/', restore)
   return { mount: withUpper(setUp, { place: ROOT, upper }, { vfs, lowers, source, holding }, fill), lowers: held }
 }
 

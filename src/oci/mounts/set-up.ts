@@ -53,6 +53,8 @@ export class SetUp {
   task!: Task
   /** The volumes of the spec, opened, by the place of their mount. */
   readonly acquired = new Map<string, Acquired>()
+  /** The roots of the filesystems in memory that were made, by what their mounts are found again by. */
+  readonly memory = new Map<string, Inode>()
   readonly #waiting: Waiting
   readonly #contents: SetUpOptions['contents']
 
@@ -71,10 +73,18 @@ export class SetUp {
     this.#waiting = waiting
   }
 
-  /** What fills the filesystem of a mount, if anything does. */
-  fill(unique: string): ((root: Inode) => void) | undefined {
-    const fill = this.#contents(unique)
+  /** What fills a new filesystem in memory, if anything does. */
+  contents(unique: string, fill = this.#contents(unique)): ((root: Inode) => void) | undefined {
     return fill && ((root) => fill(root as DirectoryInode, this.attempt))
+  }
+
+  /** The same for one that is the container's own, which is noted. `instead` fills it if given. */
+  fill(unique: string, instead?: Fill): (root: Inode) => void {
+    const contents = this.contents(unique, instead)
+    return (root) => {
+      this.memory.set(unique, root)
+      contents?.(root)
+    }
   }
 
   /** Runs one step, over as many restarts as it takes; its error says which mount it was. */

@@ -59,6 +59,10 @@ export class SharedVolumes {
     return hint && isShared(hint) ? hint : undefined
   }
 
+  get hints(): readonly MountHint[] {
+    return [...this.#hints.values()]
+  }
+
   /** The volumes that were made, by their names. */
   get masters(): ReadonlyMap<string, Mount> {
     return this.#masters
@@ -100,7 +104,7 @@ export const sharedId = (name: string) => `hint:${name}`
 export const REPLICA: MountType = {
   ...TMPFS,
   make: (setUp, { hint, options }) =>
-    setUp.shared.replica(hint!, options.flags, setUp.warn, setUp.fill(sharedId(hint!.name))),
+    setUp.shared.replica(hint!, options.flags, setUp.warn, setUp.contents(sharedId(hint!.name))),
 }
 
 /** A tmpfs for who is in the sandbox. What is shared beyond it, and a bind, is what the spec's mount itself says. */

@@ -55,7 +55,7 @@ const TYPES: Readonly<Record<string, MountType>> = {
   // As gVisor has it: what is bound has the type `none` in many specs, and says so by an option.
   none: kernelType('sysfs'),
   // An instance of its own: containers do not share their nodes.
-  devtmpfs: kernelType('dev', ...OF_TMPFS),
+  devtmpfs: { filesystem: 'dev', data: OF_TMPFS, plainData: true, make: dev },
   devpts: kernelType('devpts'),
   cgroup: { filesystem: 'cgroup', data: ['all', ...CONTROLLERS], plainData: true, make: cgroup },
   mqueue: kernelType('mqueue'),
@@ -99,6 +99,13 @@ function cgroup({ vfs, cgroups, task }: SetUp, { spec, options: { data, flags } 
   } finally {
     vfs.discard(whole)
   }
+}
+
+function dev(setUp: SetUp, { spec, unique, options: { data, flags } }: PreparedMount): Mount {
+  const { vfs } = setUp
+  const source = spec.source || 'dev'
+  const superblock = vfs.newFilesystem({ type: 'dev', data, source, internal: { contents: setUp.fill(unique) } })
+  return vfs.newMount(superblock, { source, flags })
 }
 
 /** What the page serves under a name, or what a process serves by a descriptor of /dev/fuse. */

@@ -38,7 +38,8 @@ export async function acquireUpper(
   }
 }
 
-function volumeOf({ type, spec, options }: PreparedMount): string | undefined {
+/** The volume that a mount names as its own, whatever takes its changes. */
+export function volumeOf({ type, spec, options }: PreparedMount): string | undefined {
   if (type === 'tmpfs') return volumeName(spec.source)
   if (type === 'overlay') return volumeName(parseOverlayOptions(options.data, { names: true }).upperdir)
   return undefined
