@@ -150,3 +150,93 @@ test('site data that is cleared under a sandbox is EIO, and what was in it stays
   expect(seen.outcome).toMatch(/^EIO.*cleared/)
   expect(seen).toMatchObject({ f: 'text', g: 'more' })
 })
+
+test('a full quota is ENOSPC at the fsync that meets it; nothing is lost, and with space again the same fsync succeeds', async ({
+  page,
+  browserName,
+}) => {
+  test.skip(browserName !== 'chromium', 'only Chromium lets a test set the quota')
+  await openLibrary(page)
+  const devtools = await page.context().newCDPSession(page)
+  const limit = (quotaSize?: number) =>
+    devtools.send('Storage.overrideQuotaForOrigin', { origin: isolatedOrigin(), ...(quotaSize && { quotaSize }) })
+  await limit(4_000_000)
+  expect(await open(page)).toBe('')
+  const full = await page.evaluate(async () => {
+    const { fs } = window.kept.container
+    const fault = (call: Promise<unknown>) => call.then(String, (error) => error.code)
+    await fs.writeFile('/kept/committed', 'committed')
+    await fs.sync()
+    // Random, since a browser may press what it stores.
+    const big = new Uint8Array(8 << 20)
+    for (let at = 0; at < big.length; at += 65_536) crypto.getRandomValues(big.subarray(at, at + 65_536))
+    Object.assign(window, { big })
+    const file = await fs.open('/kept/big', 'w+')
+    Object.assign(window, { file })
+    const wrote = await fault(file.write(big, 0, big.length, 0))
+    const synced = await fault(file.sync())
+    const again = await fault(file.sync())
+    const readable = await fs.readFile('/kept/big')
+    return {
+      wrote,
+      synced,
+      again,
+      same: readable.length === big.length && readable.every((byte, i) => byte === big[i]),
+      dirty: window.kept.sandbox.dirty,
+    }
+  })
+  expect(full).toMatchObject({ synced: 'ENOSPC', again: 'ENOSPC', same: true, dirty: true })
+  // Another tab sees what was committed.
+  const other = await page.context().newPage()
+  await openLibrary(other)
+  expect(await open(other, ['ro'])).toBe('')
+  expect(await other.evaluate(() => window.kept.container.fs.readdir('/kept'))).toContain('committed')
+  expect(await other.evaluate(() => window.kept.container.fs.readFile('/kept/committed', 'utf8'))).toBe('committed')
+  await other.close()
+  await limit()
+  const freed = await page.evaluate(async () => {
+    const { file } = window as never as { file: { sync(): Promise<void>; close(): Promise<void> } }
+    await file.sync()
+    await file.close()
+    return window.kept.sandbox.dirty
+  })
+  expect(freed).toBe(false)
+  await page.reload()
+  expect(await open(page)).toBe('')
+  expect(await page.evaluate(async () => (await window.kept.container.fs.stat('/kept/big')).size)).toBe(8 << 20)
+})
+
+test('what a frozen tab holds is taken over by request, and its next fsync gets ESTALE when it thaws', async ({
+  page,
+  context,
+  browserName,
+}) => {
+  test.skip(browserName !== 'chromium', 'only Chromium lets a test freeze a tab')
+  await openLibrary(page)
+  expect(await open(page)).toBe('')
+  await page.evaluate(async () => {
+    await window.kept.container.fs.writeFile('/kept/f', 'before')
+    await window.kept.container.fs.sync()
+  })
+  const devtools = await context.newCDPSession(page)
+  await devtools.send('Page.setWebLifecycleState', { state: 'frozen' })
+  const second = await context.newPage()
+  await openLibrary(second)
+  expect(await open(second)).toMatch(/^EBUSY.*"notes" is in use in another tab/)
+  expect(await open(second, ['takeover'])).toBe('')
+  await second.evaluate(async () => {
+    await window.kept.container.fs.writeFile('/kept/f', 'second')
+    await window.kept.container.fs.sync()
+  })
+  await devtools.send('Page.setWebLifecycleState', { state: 'active' })
+  const late = await page.evaluate(async () => {
+    const { fs } = window.kept.container
+    await fs.writeFile('/kept/f', 'late').catch(() => {})
+    return fs.sync().then(
+      () => 'done',
+      (error) => error.message,
+    )
+  })
+  expect(late).toMatch(/^ESTALE.*"notes" has another owner/)
+  expect(await second.evaluate(() => window.kept.container.fs.readFile('/kept/f', 'utf8'))).toBe('second')
+})

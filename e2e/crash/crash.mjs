@@ -30,20 +30,14 @@
  * @property {string[]} violations
  */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { buildGuest } from '../guests/build.mjs'
-import { folders, isolation, listen, staticServer } from '../server.mjs'
 import { buildIfStale } from '../tools/build.mjs'
 import { startBrowser } from './browsers.mjs'
 import { effectBeforeCause, Worker } from './model.mjs'
+import { PATIENCE, SILENCE, serveCrashPages } from './server.mjs'
 import { randomOf } from './workload.mjs'
-
-/** A browser that has said nothing for so long says nothing more. */
-const SILENCE = 120_000
-/** How long those who make no progress are waited for, in milliseconds. */
-const PATIENCE = 10_000
 
 const lower = { clock: '00000000', f0: 'lower 0', f1: 'x'.repeat(200_000), f2: '', f3: 'lower 3' }
 
@@ -87,15 +81,7 @@ export async function crash({ kills, browser = 'chromium', seed = Date.now() % 1
 
   /** What the page of this browser says; set before each start. @type {(what: string, body: Buffer) => unknown} */
   let answer = () => ({})
-  const files = staticServer([['/crash/', 'e2e/crash'], ...folders], isolation)
-  const server = createServer(async (request, response) => {
-    if (request.method !== 'POST') return files.emit('request', request, response)
-    const parts = []
-    for await (const part of request) parts.push(part)
-    const reply = answer(basename(request.url ?? ''), Buffer.concat(parts))
-    response.writeHead(200, { ...isolation, 'Content-Type': 'application/json' }).end(JSON.stringify(reply))
-  })
-  const origin = await listen(server)
+  const server = await serveCrashPages((what, body) => answer(what, body))
 
   try {
     let wasKnown = false
@@ -143,7 +129,7 @@ export async function crash({ kills, browser = 'chromium', seed = Date.now() % 1
           return {}
         }
       })
-      const running = startBrowser(browser, profile, `${origin}/crash/page.html`)
+      const running = startBrowser(browser, profile, `${server.origin}/crash/page.html`)
       const fault = await Promise.race([end, running.ended.then(() => 'the browser has ended by itself')])
       await running.kill()
       answer = () => ({})
@@ -160,10 +146,7 @@ export async function crash({ kills, browser = 'chromium', seed = Date.now() % 1
       }
     }
   } finally {
-    await new Promise((resolve) => {
-      server.close(resolve)
-      server.closeAllConnections()
-    })
+    await server.close()
     if (report.violations.length === 0) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
   return report

@@ -1,15 +1,18 @@
 /**
- * `npm run crash [-- --kills N --browser chromium|firefox --seed N]`: kills a browser at random while files in volumes change, and
- * checks what is there afterwards (crash.mjs). The last line is `N kills, V violations`; it exits 1 if there are any.
+ * `npm run crash [-- --kills N --browser chromium|firefox --seed N --sqlite]`: kills a browser at random while files in volumes change,
+ * and checks what is there afterwards (crash.mjs); with `--sqlite`, while the sqlite3 shell inserts rows (database.mjs). The last line
+ * is `N kills, V violations`; it exits 1 if there are any.
  */
 import { parseArgs } from 'node:util'
 import { crash } from './crash.mjs'
+import { crashDatabase } from './database.mjs'
 
 const { values } = parseArgs({
   options: {
     kills: { type: 'string', default: '10' },
     browser: { type: 'string', default: 'chromium' },
     seed: { type: 'string' },
+    sqlite: { type: 'boolean', default: false },
   },
 })
 const kills = Number(values.kills)
@@ -21,13 +24,14 @@ if (
   !Number.isInteger(seed) ||
   (browser !== 'chromium' && browser !== 'firefox')
 ) {
-  console.error('usage: npm run crash -- [--kills N] [--browser chromium|firefox] [--seed N]')
+  console.error('usage: npm run crash -- [--kills N] [--browser chromium|firefox] [--seed N] [--sqlite]')
   process.exit(2)
 }
 console.log(`seed ${seed}`)
-const { violations, ...report } = await crash({ kills, browser, seed, say: console.log })
-console.log(
-  `${report.acks} fsyncs had been acknowledged; the kernel's Worker was terminated ${report.terminations} times, too`,
-)
+const options = { kills, browser, seed, say: console.log }
+const { violations, ...report } = values.sqlite ? await crashDatabase(options) : await crash(options)
+const what = values.sqlite ? 'inserts had returned' : 'fsyncs had been acknowledged'
+console.log(`${report.acks} ${what}`)
+if ('terminations' in report) console.log(`the kernel's Worker was terminated ${report.terminations} times, too`)
 console.log(`${report.kills} kills, ${violations.length} violations`)
 if (violations.length > 0) process.exitCode = 1
