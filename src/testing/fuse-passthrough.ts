@@ -35,26 +35,33 @@ interface Node {
 export interface PassthroughOptions {
   /** Seconds for which the kernel may keep what it was told. */
   readonly valid?: bigint
+  /** What it answers is changed on the way, so that the kernel may forget what it was never told. */
+  readonly changed?: boolean
 }
 
+/** The server's end of a connection, or somebody in between. */
+export type Line = Pick<Connection, 'hasNext' | 'next' | 'answer'>
+
 export class Passthrough {
-  readonly connection: Connection
+  readonly connection: Line
   /** Requests that were read, by opcode. */
   readonly asked: number[] = []
   readonly #vfs: Vfs
   readonly #mount: Mount
   readonly #valid: bigint
+  readonly #changed: boolean
   readonly #nodes = new Map<bigint, Node>()
   readonly #ids = new Map<Inode, bigint>()
   readonly #files = new Map<bigint, FileDescription>()
   #last = 1n
 
   /** `mount` is given up when the kernel says DESTROY. */
-  constructor(vfs: Vfs, mount: Mount, connection: Connection, { valid = 0n }: PassthroughOptions = {}) {
+  constructor(vfs: Vfs, mount: Mount, connection: Line, { valid = 0n, changed = false }: PassthroughOptions = {}) {
     this.#vfs = vfs
     this.#mount = mount
     this.connection = connection
     this.#valid = valid
+    this.#changed = changed
     this.#nodes.set(wire.FUSE_ROOT_ID, { place: new VirtualDentry(mount, mount.root), lookups: 1n })
     this.#ids.set(mount.root.inode, wire.FUSE_ROOT_ID)
   }
@@ -255,7 +262,8 @@ export class Passthrough {
     const node = this.#nodes.get(nodeid)
     if (!node) return
     node.lookups -= count
-    if (node.lookups < 0n) throw new Error(`node ${nodeid} was forgotten more often than it was named`)
+    if (node.lookups < 0n && !this.#changed)
+      throw new Error(`node ${nodeid} was forgotten more often than it was named`)
     if (node.lookups > 0n) return
     this.#nodes.delete(nodeid)
     this.#ids.delete(node.place.dentry.inode)

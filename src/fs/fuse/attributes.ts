@@ -44,8 +44,15 @@ export function attributesOf(attr: FuseAttr, nodeid: bigint): Attributes {
   }
 }
 
+/** Of times that 64 bits of nanoseconds hold. */
+const LAST_TIME = 2n ** 63n - 1n
+
 /** Nanoseconds: what a server says of more than a second counts as none, as in Linux's fuse_change_attributes. */
-const timeOf = (seconds: bigint, nanoseconds: number) => seconds * SECOND + BigInt(Math.min(nanoseconds, 999_999_999))
+function timeOf(seconds: bigint, nanoseconds: number): bigint {
+  const time = seconds * SECOND + BigInt(Math.min(nanoseconds, 999_999_999))
+  if (time > LAST_TIME) return LAST_TIME
+  return time < -LAST_TIME ? -LAST_TIME : time
+}
 
 /** As the kernel packs a device number in 32 bits: linux/kdev_t.h, new_encode_dev. */
 const deviceOf = (packed: number) => makeDevice((packed >>> 8) & 0xfff, (packed & 0xff) | ((packed >>> 12) & 0xfff00))

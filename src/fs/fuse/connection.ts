@@ -67,6 +67,8 @@ export class Request {
   error: Errno | undefined
   /** What is behind the header of the reply. */
   body: Uint8Array = NO_BYTES
+  /** What tells the server that nobody waits for this any more. */
+  interrupt: Request | undefined
   /** Called once, when it is done. */
   whenDone: ((request: Request) => void) | undefined
 
@@ -195,10 +197,15 @@ export class Connection {
       this.#waiting.delete(request)
       this.#held.delete(request)
       this.#done(request, 'EINTR')
-    } else if (!this.missing.has(Op.INTERRUPT)) {
-      const body = interruptIn.bytes({ unique: request.unique })
-      this.#enqueue(new Request(request.unique | FUSE_INT_REQ_BIT, { op: Op.INTERRUPT, nodeid: 0n, body }, undefined))
-    }
+    } else this.#interrupt(request)
+  }
+
+  #interrupt(request: Request): void {
+    if (this.missing.has(Op.INTERRUPT) || request.interrupt?.state === 'waiting') return
+    const body = interruptIn.bytes({ unique: request.unique })
+    const message = { op: Op.INTERRUPT, nodeid: 0n, body }
+    request.interrupt = new Request(request.unique | FUSE_INT_REQ_BIT, message, undefined)
+    this.#enqueue(request.interrupt)
   }
 
   /** The least that the server must read at a time: any request fits. */
@@ -258,12 +265,14 @@ export class Connection {
   #interruptAnswered(unique: bigint, error: number): void {
     const request = this.#out.get(unique & ~FUSE_INT_REQ_BIT)
     if (!request) throw new ErrnoError('ENOENT')
+    if (!request.interrupt) throw new ErrnoError('EINVAL')
     const code = errnoName(-error)
     if (code === 'ENOSYS') this.missing.add(Op.INTERRUPT)
-    else if (code === 'EAGAIN') this.abandon(request)
+    else if (code === 'EAGAIN') this.#interrupt(request)
   }
 
   #done(request: Request, error?: Errno): void {
+    if (request.interrupt) this.#waiting.delete(request.interrupt)
     request.state = 'done'
     request.error = error
     request.whenDone?.(request)
@@ -271,20 +280,23 @@ export class Connection {
     this.#room.wake()
   }
 
-  #endAll(error: Errno): void {
-    const all = [...this.#waiting, ...this.#held, ...this.#out.values()]
+  /** Ends all that goes on. What INIT holds up was never asked, and has an error of its own. */
+  #endAll(error: Errno, held = error): void {
+    const begun = [...this.#waiting, ...this.#out.values()]
+    const notBegun = [...this.#held]
     this.#waiting.clear()
     this.#held.clear()
     this.#out.clear()
-    for (const request of all) if (request.state !== 'done') this.#done(request, error)
+    for (const request of begun) if (request.state !== 'done') this.#done(request, error)
+    for (const request of notBegun) if (request.state !== 'done') this.#done(request, held)
     this.readable.wake()
   }
 
-  /** The server is gone. */
+  /** The server is gone. The errors are Linux's: fuse_abort_conn, and fuse_get_req for who waits for INIT. */
   abort(): void {
-    if (this.isOver) return
+    if (this.#state === 'aborted') return
     this.#state = 'aborted'
-    this.#endAll('ECONNABORTED')
+    this.#endAll('ECONNABORTED', 'ENOTCONN')
   }
 
   /** The last mount is gone. The server can still read that, and then that nothing more will come. */

@@ -37,7 +37,7 @@ import { type Attempt, WaitQueue, WouldBlock } from '../../vfs/waiting.ts'
 import { lie, packDevice, spanOf } from './attributes.ts'
 import { exactly, NOTHING } from './connection.ts'
 import type { FuseFile } from './files.ts'
-import type { FuseInode } from './filesystem.ts'
+import type { Entry, FuseInode } from './filesystem.ts'
 import { DirectoryHandle, FileHandle } from './handles.ts'
 import type { Listed } from './listing.ts'
 import { FuseNode } from './node.ts'
@@ -61,6 +61,8 @@ const DONE_HERE = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC
 export class FuseDirectory extends FuseNode implements DirectoryInode {
   readonly kind = 'directory'
   readonly #names = new Map<string, Name>()
+  /** Where it is: a directory has one name, the last that the server said; undefined of the root, and where it has none. */
+  #place: { readonly parent: FuseDirectory; readonly name: string } | undefined
   readonly #busy = new Map<string, Busy>()
   /** Of names that were listed. */
   #cookies = new Map<string, number>()
@@ -92,8 +94,19 @@ export class FuseDirectory extends FuseNode implements DirectoryInode {
 
   #looked(name: string, body: Uint8Array, attempt: Attempt): FuseInode | undefined {
     const entry = entryOut.read(body)
-    const inode = entry.nodeid === 0n ? undefined : this.filesystem.nodeOf(entry, attempt)
+    const inode = entry.nodeid === 0n ? undefined : this.#named(entry, attempt)
     this.#set(name, inode, this.#until(entry))
+    return inode
+  }
+
+  /** What a name leads to by an entry of the server. Errors: as nodeOf; ELOOP for a directory that this one lies in. */
+  #named(entry: Entry, attempt: Attempt): FuseInode {
+    const inode = this.filesystem.nodeOf(entry, attempt)
+    for (let above: FuseDirectory | undefined = this; above; above = above.#place?.parent) {
+      if (above !== inode) continue
+      this.filesystem.forgetIfUnused(inode)
+      throw new ErrnoError('ELOOP', undefined, 'the FUSE server says that a directory lies in itself')
+    }
     return inode
   }
 
@@ -112,9 +125,18 @@ export class FuseDirectory extends FuseNode implements DirectoryInode {
     else this.#names.delete(name)
     if (inode === old) return
     if (inode) inode.names++
+    if (inode instanceof FuseDirectory) inode.#moveTo({ parent: this, name })
     if (!old) return
     old.names--
+    if (old instanceof FuseDirectory && old.#place?.parent === this && old.#place.name === name) old.#place = undefined
     this.filesystem.forgetIfUnused(old)
+  }
+
+  /** Its old name leads nowhere: the server has renamed it, as Linux has it in d_splice_alias. */
+  #moveTo(place: { readonly parent: FuseDirectory; readonly name: string }): void {
+    const before = this.#place
+    this.#place = place
+    if (before) before.parent.#set(before.name, undefined)
   }
 
   /** Whoever walks over the name next asks the server. */
@@ -196,7 +218,7 @@ export class FuseDirectory extends FuseNode implements DirectoryInode {
   #made(name: string, kind: NewInode['kind'], body: Uint8Array, attempt: Attempt): FuseInode {
     this.#changed(name)
     const entry = entryOut.read(body)
-    const inode = this.filesystem.nodeOf(entry, attempt)
+    const inode = this.#named(entry, attempt)
     // It has a name from now on, or goes.
     this.#set(name, inode, this.#until(entry))
     if (inode.kind === kind) return inode
@@ -280,6 +302,8 @@ export class FuseDirectory extends FuseNode implements DirectoryInode {
       const [here, there] = [this.#names.get(name), target.#names.get(newName)]
       this.#names.set(name, { inode: other as FuseInode, until: there?.until ?? 0n })
       target.#names.set(newName, { inode: inode as FuseInode, until: here?.until ?? 0n })
+      if (other instanceof FuseDirectory) other.#place = { parent: this, name }
+      if (inode instanceof FuseDirectory) inode.#place = { parent: target, name: newName }
     })
   }
 

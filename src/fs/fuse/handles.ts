@@ -18,6 +18,9 @@ import { type Listed, readEntries } from './listing.ts'
 
 /** Bytes of a listing that are asked for at a time. */
 const LISTING = 64 * 1024
+/** Entries of one directory: a server that goes on listing is not believed. */
+const MOST_ENTRIES = 1_000_000
+const NO_BYTES = new Uint8Array(0)
 
 abstract class FuseHandle {
   /** undefined: the server does not want to hear of openings. */
@@ -106,18 +109,27 @@ export class FileHandle extends FuseHandle implements OpenFile {
     let asked = 0
     do {
       const size = Math.min(maxRead, length - asked)
-      const from = offset + asked
-      parts.push(missing.try(() => this.#read(from, size, attempt)))
+      parts.push(missing.try(() => this.#piece(asked, offset, size, attempt)))
       asked += size
     } while (asked < likely)
     missing.wait()
     let done = 0
     for (let i = 0; ; i++) {
       const size = Math.min(maxRead, length - done)
-      const part = parts[i] ?? this.#read(offset + done, size, attempt)
+      const part = parts[i] ?? this.#piece(done, offset, size, attempt)
       memory.set(part, at + done)
       done += part.length
       if (part.length < size || done === length) return done
+    }
+  }
+
+  /** What was read before an error is told as a short read; who reads on hears the error. */
+  #piece(done: number, offset: number, size: number, attempt: Attempt): Uint8Array {
+    try {
+      return this.#read(offset + done, size, attempt)
+    } catch (failure) {
+      if (done > 0 && failure instanceof ErrnoError) return NO_BYTES
+      throw failure
     }
   }
 
@@ -214,6 +226,9 @@ function orNothing(write: () => number): () => number {
   }
 }
 
+/** A listing as far as it was read, and from where it goes on; undefined: it is whole. */
+const beginning = () => ({ found: [] as Listed[], asked: new Set<bigint>(), next: 0n as bigint | undefined })
+
 export class DirectoryHandle extends FuseHandle implements OpenDirectory {
   readonly node: FuseDirectory
   #listing: readonly ListedEntry[] | undefined
@@ -237,16 +252,23 @@ export class DirectoryHandle extends FuseHandle implements OpenDirectory {
     for (const entry of this.#listing) if (entry.cookie > cookie) yield entry
   }
 
+  /** As far as it was read in this attempt it is not gone through again. */
   #whole(attempt: Attempt): ListedEntry[] {
-    const found: Listed[] = []
-    for (let offset: bigint | undefined = 0n; offset !== undefined; ) offset = this.#read(offset, found, attempt)
-    return this.node.withCookies(found)
+    const whole = attempt.note(this, beginning)
+    while (whole.next !== undefined) {
+      if (whole.asked.has(whole.next) || whole.found.length > MOST_ENTRIES) throw lie('a listing that has no end')
+      const { entries, next } = this.#read(whole.next, attempt)
+      whole.asked.add(whole.next)
+      for (const entry of entries) whole.found.push(entry)
+      whole.next = next
+    }
+    return this.node.withCookies(whole.found)
   }
 
-  #read(offset: bigint, found: Listed[], attempt: Attempt): bigint | undefined {
+  #read(offset: bigint, attempt: Attempt): { entries: Listed[]; next: bigint | undefined } {
     const { node, fh = 0n, flags } = this
     const entries: Listed[] = []
-    const answer = node.filesystem.ask<{ entries: Listed[]; next: bigint | undefined }>(node, attempt, {
+    return node.filesystem.ask(node, attempt, {
       op: Op.READDIR,
       nodeid: node.nodeid,
       key: `${fh} ${offset}`,
@@ -257,8 +279,6 @@ export class DirectoryHandle extends FuseHandle implements OpenDirectory {
         return { next: readEntries(body, entries), entries }
       },
     })
-    for (const entry of answer.entries) found.push(entry)
-    return answer.next
   }
 
   flush(): void {}
