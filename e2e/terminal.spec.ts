@@ -114,6 +114,45 @@ for (const platform of platforms) {
       expect(await ended(page)).toEqual({ exitCode: 129, signal: 'SIGHUP' })
     })
 
+    test('B168 a program serves a terminal to another, until nobody is at it', async ({ page }) => {
+      await page.goto(`${platform === 'worker' ? isolatedOrigin() : plainOrigin()}/pages/terminal.html`)
+      const suspends = await page.evaluate(() => 'Suspending' in WebAssembly)
+      test.skip(platform === 'jspi' && !suspends, 'this browser has no JavaScript Promise Integration')
+      const served = await page.evaluate(
+        async ({ platform, programs }) => {
+          const { ended, start } = window.programs
+          const { sandbox, container } = await start(platform, { programs })
+          const serve = async (typed: string) => {
+            const server = await container.exec({ args: ['/bin/expect', typed] })
+            const output = server.stdout.pipeThrough(new TextDecoderStream()).getReader()
+            let said = ''
+            while (!said.includes('\n')) said += (await output.read()).value
+            const path = said.split(' ')[0]!
+            const client = await container.exec({ args: ['/bin/ask'] }, { stdio: [{ path, flags: 'r+' }, 0, 0] })
+            const { exitCode, signal } = await ended(client)
+            for (let part = await output.read(); !part.done; part = await output.read()) said += part.value
+            return { said: said.split('\n'), exitCode, signal, served: (await server.wait()).exitCode }
+          }
+          const all = [await serve('Ada\n^D'), await serve('^C')]
+          const left = await container.fs.readdir('/dev/pts')
+          await sandbox.shutdown()
+          return { all, left }
+        },
+        { platform, programs: await guests('expect', 'ask') },
+      )
+      const first = 'terminal: 1 1 1, -, - x -\r'
+      expect(served).toEqual({
+        all: [
+          {
+            said: ['/dev/pts/0 1', first, 'your name? Ada\r', 'hello, Ada\r', 'bye\r', 'EIO', ''],
+            ...{ exitCode: 0, served: 0 },
+          },
+          { said: ['/dev/pts/0 1', first, 'your name? ^CEIO', ''], exitCode: 130, signal: 'SIGINT', served: 0 },
+        ],
+        left: ['ptmx'],
+      })
+    })
+
     test('the prompt of Python: expressions, blocks, errors, questions, and ^D', async ({ page }) => {
       test.slow()
       await open(page, platform, { python: '/fixtures/runno/python-3.11.3.wasm' }, ['/bin/python', '-i', '-q'])

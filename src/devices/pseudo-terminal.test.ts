@@ -33,12 +33,12 @@ function terminal(attributes: Partial<TerminalAttributes> = {}, ahead?: number) 
       shown(bytes) {
         seen.screen += decodeUtf8(bytes, 0, bytes.length) ?? '?'
       },
-      signal: (signal) => void seen.signals.push(signal),
     },
     clock,
     undefined,
     ahead,
   )
+  tty.control({ terminal: undefined, hear: (signal) => void seen.signals.push(signal) })
   tty.attributes = { ...tty.attributes, ...attributes }
   const type = (text: string) => tty.type(encodeUtf8(text))
   /** The text, 'waits until N' or the error. */

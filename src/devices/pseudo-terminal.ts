@@ -3,26 +3,33 @@
  * keyboard.
  *
  * Invariants: what is typed is taken in order; what has no room waits in `#typed` and is taken as programs read. A program's
- * writes wait while the screen is `ahead` bytes behind or more. Once it was hung up, reads find the end of input and writes EIO,
- * for ever.
+ * writes wait while the screen is `ahead` bytes behind or more; an echo is lost while it is twice as far behind. Once it was hung
+ * up, reads find the end of input and writes EIO, for ever. While `#session` is set, it is that session's `terminal`.
  */
 
 import { ErrnoError } from '../abi/errno.ts'
 import { POLLERR, POLLHUP, POLLIN, POLLOUT } from '../abi/linux.ts'
 import type { Clock } from '../abi/platform.ts'
 import { type TerminalAttributes, WINDOW, type WindowSize } from '../abi/terminal.ts'
+import type { Session, SessionTerminal } from '../vfs/context.ts'
 import type { Stream } from '../vfs/inode.ts'
 import { type Attempt, WaitQueue, WouldBlock } from '../vfs/waiting.ts'
-import { LineDiscipline, type TerminalSignal } from './line-discipline.ts'
+import { LineDiscipline } from './line-discipline.ts'
 
 /** Who has the screen and the keyboard. */
 export interface Master {
-  /** No program has it open any more. */
-  closed?(): void
   /** Something is for the screen: a view that is valid only during the call. */
   shown(bytes: Uint8Array): void
-  /** A signal for who works at the terminal. */
-  signal(signal: TerminalSignal | 'SIGHUP' | 'SIGWINCH'): void
+  /** No program has it open any more. */
+  closed?(): void
+}
+
+/** The name of a terminal in a directory of terminals. */
+export interface TerminalEntry {
+  /** It was hung up: it cannot be opened any more. */
+  hungUp(): void
+  /** Nor has anybody it open. */
+  gone(): void
 }
 
 const TENTH = 100_000_000n
@@ -33,9 +40,10 @@ interface TimedRead {
   deadline: bigint | undefined
 }
 
-export class PseudoTerminal implements Stream {
+export class PseudoTerminal implements Stream, SessionTerminal {
   readonly isTerminal = true
   readonly queue = new WaitQueue()
+  entry: TerminalEntry | undefined
   readonly #discipline: LineDiscipline
   readonly #master: Master
   readonly #clock: Pick<Clock, 'monotonic'>
@@ -46,7 +54,10 @@ export class PseudoTerminal implements Stream {
   /** Bytes that went to the screen, and those of them that it has taken. */
   #shown = 0
   #seen = 0
+  #writing = false
   #opens = 0
+  #everOpened = false
+  #session: Session | undefined
   #inputEnded = false
   #hungUp = false
 
@@ -58,10 +69,11 @@ export class PseudoTerminal implements Stream {
     this.#ahead = ahead
     this.#discipline = new LineDiscipline({
       shown: (bytes) => {
+        if (!this.#writing && this.#shown - this.#seen >= 2 * this.#ahead) return
         this.#shown += bytes.length
         master.shown(bytes)
       },
-      signal: (signal) => master.signal(signal),
+      signal: (signal) => this.#session?.hear(signal),
       changed: () => this.queue.wake(),
     })
   }
@@ -84,7 +96,19 @@ export class PseudoTerminal implements Stream {
   set window(window: WindowSize) {
     const { columns, rows } = this.#window
     this.#window = window
-    if (window.columns !== columns || window.rows !== rows) this.#master.signal('SIGWINCH')
+    if (window.columns !== columns || window.rows !== rows) this.#session?.hear('SIGWINCH')
+  }
+
+  /** Becomes the terminal of a session that has none, unless it is another's (TIOCSCTTY of ioctl_tty(2)). */
+  control(session: Session): void {
+    if (this.#session || session.terminal || this.#hungUp) return
+    session.terminal = this
+    this.#session = session
+  }
+
+  leave(): void {
+    if (this.#session) this.#session.terminal = undefined
+    this.#session = undefined
   }
 
   /** Bytes that were typed. The array is the terminal's from now on. */
@@ -93,6 +117,11 @@ export class PseudoTerminal implements Stream {
     this.#typed.push(bytes)
     this.#take()
     if (this.#typed.length > 0) this.#interrupt()
+  }
+
+  /** How many of them wait for room. */
+  get waiting(): number {
+    return this.#typed.reduce((sum, { length }) => sum + length, 0)
   }
 
   /** A signal is heard though nobody reads what was typed before it, which it takes away in any case. */
@@ -129,7 +158,10 @@ export class PseudoTerminal implements Stream {
     this.#hungUp = true
     this.#typed = []
     this.#discipline.flush()
-    this.#master.signal('SIGHUP')
+    this.#session?.hear('SIGHUP')
+    this.leave()
+    this.entry?.hungUp()
+    if (this.#opens === 0) this.entry?.gone()
     this.queue.wake()
   }
 
@@ -147,11 +179,17 @@ export class PseudoTerminal implements Stream {
     discipline.settle()
   }
 
-  /** One more open file of the slave's end. Errors: ENXIO once it was hung up. */
+  /** One more open file of the slave's end. Errors: EIO once it was hung up. */
   open(): Stream {
-    if (this.#hungUp) throw new ErrnoError('ENXIO', undefined, 'the terminal was hung up')
+    if (this.#hungUp) throw new ErrnoError('EIO', undefined, 'the terminal was hung up')
+    this.#everOpened = true
     this.#opens++
     return this
+  }
+
+  /** It was open, and no program has it open now. */
+  get closed(): boolean {
+    return this.#everOpened && this.#opens === 0
   }
 
   /** How many open files of the slave's end there are. */
@@ -160,7 +198,9 @@ export class PseudoTerminal implements Stream {
   }
 
   release(): void {
-    if (--this.#opens === 0) this.#master.closed?.()
+    if (--this.#opens > 0) return
+    this.#master.closed?.()
+    if (this.#hungUp) this.entry?.gone()
   }
 
   read(memory: Uint8Array, at: number, length: number, nonblocking: boolean, attempt: Attempt): number {
@@ -207,7 +247,12 @@ export class PseudoTerminal implements Stream {
       if (nonblocking) throw new ErrnoError('EAGAIN')
       throw new WouldBlock([this.queue])
     }
-    this.#discipline.output.write(memory.subarray(at, at + length))
+    this.#writing = true
+    try {
+      this.#discipline.output.write(memory.subarray(at, at + length))
+    } finally {
+      this.#writing = false
+    }
     return length
   }
 

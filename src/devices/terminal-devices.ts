@@ -3,8 +3,9 @@
 import { ErrnoError } from '../abi/errno.ts'
 import type { Device } from './device-registry.ts'
 
-/** Major number of /dev/tty, /dev/console and /dev/ptmx: Linux, admin-guide/devices.txt. */
+/** Major numbers, of /dev/tty, /dev/console and /dev/ptmx, and of slaves of pseudo-terminals: Linux, admin-guide/devices.txt. */
 export const TTY_MAJOR = 5
+export const PTS_MAJOR = 136
 
 /** The devices of the session's terminal, to be registered. Opening one without a terminal is ENXIO. */
 export const terminalDevices: readonly Device[] = [
@@ -17,7 +18,8 @@ export const terminalDevices: readonly Device[] = [
   group: `/dev/${name}`,
   path: name,
   mode,
-  open({ terminal }) {
+  open({ session }) {
+    const terminal = session?.terminal
     if (!terminal) throw new ErrnoError('ENXIO', undefined, 'the process has no terminal')
     return terminal.open()
   },

@@ -11,9 +11,12 @@ import type { Clock, Timer } from '../abi/platform.ts'
 import type { WindowSize } from '../abi/terminal.ts'
 import type { ExitStatus, LibraryRequest, ProcessStats, Progress, Stdin, StdioEntry } from '../abi/wire.ts'
 import { PseudoTerminal } from '../devices/pseudo-terminal.ts'
+import { PTS_MAJOR } from '../devices/terminal-devices.ts'
+import { openNamed } from '../fs/devpts/devpts.ts'
 import type { FileDescription } from '../vfs/description.ts'
 import type { Stream } from '../vfs/inode.ts'
 import { makeDevice } from '../vfs/kinds.ts'
+import type { VirtualDentry } from '../vfs/mount.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { WaitQueue } from '../vfs/waiting.ts'
 import type { Redirections } from './redirections.ts'
@@ -98,8 +101,6 @@ export interface ProcessLimits {
 
 export const DEFAULT_OUTPUT_BYTES = 1 << 30
 
-/** Slaves of pseudo-terminals: Linux, admin-guide/devices.txt. */
-const PTS_MAJOR = 136
 const SIGABRT = 6
 const SIGKILL = 9
 const SIGXFSZ = 25
@@ -137,6 +138,8 @@ export class Process {
       args: readonly string[]
       /** Its standard streams are a terminal of this size. */
       terminal?: WindowSize | undefined
+      /** A directory of terminals, which it gets a name in: /dev/pts. */
+      terminals?: VirtualDentry | undefined
       /** Bytes that the terminal's screen may be behind; left out, any number. */
       screenAhead?: number | undefined
       stdio: ProcessStdio
@@ -147,7 +150,7 @@ export class Process {
       trace?: Trace | undefined
     },
   ) {
-    const { pid, task, args, terminal, stdio, limits, timer, files = [] } = options
+    const { pid, task, args, terminal, terminals, stdio, limits, timer, files = [] } = options
     this.#limits = limits
     this.#timer = timer
     this.#trace = options.trace
@@ -171,10 +174,9 @@ export class Process {
       if (room < 0)
         this.kill(SIGXFSZ, `it wrote more than ${limits.outputBytes} bytes of output (process.limits.outputBytes)`)
     }
-    const master = { shown: sink(stdio.stdout), signal: (signal: string) => this.#hear(signal) }
-    const tty = terminal && new PseudoTerminal(master, vfs.clock, terminal, options.screenAhead)
+    const tty = terminal && new PseudoTerminal({ shown: sink(stdio.stdout) }, vfs.clock, terminal, options.screenAhead)
     this.terminal = tty
-    task.terminal = tty
+    if (task.session) tty?.control(task.session)
     const now = vfs.clock.coarse()
     const { anonymousFiles } = vfs
     /** The page's streams are not closed by who opens them, so that one more may. They are the process's user's. */
@@ -185,8 +187,12 @@ export class Process {
       return file
     }
     const output = (to: (bytes: Uint8Array) => void, name: string) => again(new HostOutput(sink(to)), O_WRONLY, name)
+    const openTerminal = (tty: PseudoTerminal) =>
+      terminals
+        ? openNamed(terminals, tty, task.credentials, now)
+        : anonymousFiles.open(tty.open(), 'char', O_RDWR, 'tty', now, makeDevice(PTS_MAJOR, 0))
     const streams = tty
-      ? shared(3, () => anonymousFiles.open(tty.open(), 'char', O_RDWR, 'tty', now, makeDevice(PTS_MAJOR, 0)))
+      ? shared(3, () => openTerminal(tty))
       : [
           () => again(this.#input, O_RDONLY, 'stdin'),
           () => output(stdio.stdout, 'stdout'),
@@ -201,7 +207,7 @@ export class Process {
   }
 
   /** A signal of the terminal's: those that end a program do; there is no other that a WASI program could hear. */
-  #hear(signal: string): void {
+  hear(signal: string): void {
     if (signal === 'SIGINT' || signal === 'SIGQUIT' || signal === 'SIGHUP') this.kill(signalNumber(signal))
   }
 
@@ -327,6 +333,7 @@ export class Process {
     this.#endedAt = this.task.clock.monotonic()
     const wallTime = Number(this.#endedAt - this.#startedAt) / 1e6
     this.task.release()
+    this.terminal?.hangUp()
     this.#end({ ...status, wallTime, syscalls: calls })
   }
 }

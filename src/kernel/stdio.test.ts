@@ -11,7 +11,7 @@ test('B196 standard streams of the page are files without a name on a mount of t
     const input = new HostInput()
     const sent: string[] = []
     const output = new HostOutput((bytes) => void sent.push(Buffer.from(bytes).toString()))
-    const tty = new PseudoTerminal({ shown() {}, signal() {} }, vfs.clock)
+    const tty = new PseudoTerminal({ shown() {} }, vfs.clock)
     const now = vfs.clock.coarse()
     const rdev = makeDevice(136, 0)
     const files = [

@@ -2,21 +2,19 @@
 
 import { ErrnoError } from '../abi/errno.ts'
 import { POLLHUP, POLLIN, POLLOUT } from '../abi/linux.ts'
+import { ByteQueue } from '../vfs/byte-queue.ts'
 import type { Stream } from '../vfs/inode.ts'
-import { copyBytes } from '../vfs/pages.ts'
 import { WaitQueue, WouldBlock } from '../vfs/waiting.ts'
 
 /** Standard input: what the page has sent and the guest has not read yet. A reader waits for more until the end. */
 export class HostInput implements Stream {
   readonly queue = new WaitQueue()
-  readonly #chunks: Uint8Array[] = []
-  /** Bytes of the first chunk that were read. */
-  #consumed = 0
+  readonly #bytes = new ByteQueue()
   #ended = false
 
   feed(bytes: Uint8Array): void {
     if (this.#ended || bytes.length === 0) return
-    this.#chunks.push(bytes)
+    this.#bytes.add(bytes)
     this.queue.wake()
   }
 
@@ -26,24 +24,13 @@ export class HostInput implements Stream {
   }
 
   read(memory: Uint8Array, at: number, length: number, nonblocking: boolean): number {
-    const chunk = this.#chunks[0]
-    if (chunk === undefined) {
-      if (this.#ended) return 0
-      if (nonblocking) throw new ErrnoError('EAGAIN')
-      throw new WouldBlock([this.queue])
-    }
-    const count = Math.min(length, chunk.length - this.#consumed)
-    copyBytes(chunk, this.#consumed, memory, at, count)
-    this.#consumed += count
-    if (this.#consumed === chunk.length) {
-      this.#chunks.shift()
-      this.#consumed = 0
-    }
-    return count
+    if (this.#bytes.length > 0 || this.#ended) return this.#bytes.take(memory, at, length)
+    if (nonblocking) throw new ErrnoError('EAGAIN')
+    throw new WouldBlock([this.queue])
   }
 
   poll(): number {
-    if (this.#chunks.length > 0) return POLLIN
+    if (this.#bytes.length > 0) return POLLIN
     return this.#ended ? POLLIN | POLLHUP : 0
   }
 }

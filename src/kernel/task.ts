@@ -28,7 +28,7 @@ import {
 import type { Clock } from '../abi/platform.ts'
 import type { DirectoryEntry, FileKind, PollRequest, Stat, Syscalls } from '../abi/syscalls.ts'
 import { changeMode, changeOwner, changeTimes, checkAccess, readLink, statOf, truncateAt } from '../vfs/attributes.ts'
-import type { Context, Credentials, DeviceTable, SessionTerminal } from '../vfs/context.ts'
+import type { Context, Credentials, DeviceTable, Session } from '../vfs/context.ts'
 import type { FileDescription } from '../vfs/description.ts'
 import { allocate, listDirectory, read, seek, truncateFile, write } from '../vfs/io.ts'
 import { type MountNamespace, VirtualDentry } from '../vfs/mount.ts'
@@ -60,6 +60,8 @@ export interface TaskOptions {
   readonly openFiles?: number | undefined
   /** RLIMIT_FSIZE, in bytes. */
   readonly fileSize?: number | undefined
+  /** What it works at, if it is a process. */
+  readonly session?: Session | undefined
 }
 
 export class Task implements Syscalls, Context, TaskPlaces, Caller {
@@ -72,7 +74,7 @@ export class Task implements Syscalls, Context, TaskPlaces, Caller {
   readonly fileSizeLimit: number | undefined
   /** What SIGXFSZ does; the process that the task belongs to says. */
   fileSizeExceeded: () => void = () => {}
-  terminal: SessionTerminal | undefined
+  readonly session: Session | undefined
   readonly #vfs: Vfs
   #confined: boolean
   #root: VirtualDentry
@@ -93,6 +95,7 @@ export class Task implements Syscalls, Context, TaskPlaces, Caller {
     this.umask = options.umask ?? 0o022
     this.fileSizeLimit = options.fileSize
     this.#confined = options.confined ?? false
+    this.session = options.session
     this.descriptors = new DescriptorTable(options.openFiles)
     this.attempt = this.#attempted(new Attempt())
     this.#vfs.tasks.add(this)
@@ -154,10 +157,11 @@ export class Task implements Syscalls, Context, TaskPlaces, Caller {
     this.#namespace = namespace
   }
 
-  /** Closes all descriptors and lets go of the root, the working directory and the namespace. */
+  /** Closes all descriptors and lets go of the terminal, the root, the working directory and the namespace. */
   release(): void {
     this.settle()
     this.descriptors.closeAll()
+    this.session?.terminal?.leave()
     this.#vfs.tasks.delete(this)
     leave(this.#cwd)
     leave(this.#root)

@@ -9,6 +9,7 @@ import { ErrnoError } from '../abi/errno.ts'
 import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_RDONLY, O_TRUNC, O_WRONLY } from '../abi/linux.ts'
 import { WINDOW, type WindowSize } from '../abi/terminal.ts'
 import type { ContainerState, ExitStatus, LibraryRequest, MountInfo, ProcessStats } from '../abi/wire.ts'
+import { terminalsOf } from '../fs/devpts/devpts.ts'
 import type { OverlayFilesystem } from '../fs/overlay/overlay.ts'
 import type { Limit } from '../fs/proc/kernel.ts'
 import { Cancellation, untilDone, type Waiting } from '../kernel/attempts.ts'
@@ -205,8 +206,10 @@ export class Container {
     const cwd = spec.cwd ?? '/'
     await this.#requireCwd(cwd)
     const user = spec.user
+    let process: Process | undefined
     const task = new Task({
       vfs,
+      session: { terminal: undefined, hear: (signal) => process?.hear(signal) },
       credentials: credentialsOf(user?.uid ?? 0, user?.gid ?? 0, user?.additionalGids),
       root: this.#namespace.rootPlace,
       umask: user?.umask ?? 0o022,
@@ -214,7 +217,6 @@ export class Container {
       openFiles: spec.limits?.openFiles ?? rlimit(spec, 'RLIMIT_NOFILE'),
       fileSize: rlimit(spec, 'RLIMIT_FSIZE'),
     })
-    let process: Process | undefined
     let files: Redirections = []
     let trace: Trace | undefined
     try {
@@ -234,6 +236,7 @@ export class Container {
         const open = () => openAt(task, task.cwd, path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
         trace = traceTo(this.#task, await step(() => task.unconfined(open)), strace?.calls)
       }
+      const terminals = terminal && (await step(() => task.unconfined(() => terminalsOf(task))))
       files = await openAll(task, stdio.redirected ?? [], pipes, directories.length, step)
       if (this.#status === 'stopped')
         throw new ErrnoError('EBUSY', this.id, 'the container ended before the program ran')
@@ -243,6 +246,7 @@ export class Container {
         task,
         args,
         terminal,
+        terminals,
         screenAhead: inline ? undefined : SCREEN_AHEAD,
         stdio,
         limits: {

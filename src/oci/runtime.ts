@@ -19,6 +19,7 @@ import type {
 import { DeviceRegistry } from '../devices/device-registry.ts'
 import { memoryDevices } from '../devices/memory-devices.ts'
 import { terminalDevices } from '../devices/terminal-devices.ts'
+import { devptsType, terminalPairs } from '../fs/devpts/devpts.ts'
 import { devtmpfsTypes } from '../fs/devtmpfs/devtmpfs.ts'
 import { fuseDevice } from '../fs/fuse/device.ts'
 import type { ContentReaders } from '../fs/gofer/content.ts'
@@ -100,7 +101,9 @@ export class Runtime implements Host {
     this.#options = options
     const devices = new DeviceRegistry()
     devices.register(fuseDevice)
-    for (const device of [...memoryDevices(options.entropy), ...terminalDevices]) devices.register(device)
+    for (const device of [...memoryDevices(options.entropy), ...terminalDevices, ...terminalPairs]) {
+      devices.register(device)
+    }
     this.waiting = options
     this.inline = options.inline ?? false
     this.runner = this.#committing(options)
@@ -117,8 +120,9 @@ export class Runtime implements Host {
     this.vfs.types.register(overlayType)
     this.vfs.types.register(goferType(options.readers))
     this.vfs.types.register(onDemand('fuse', async () => (await import('../fs/fuse/fuse.ts')).fuseType))
+    this.vfs.types.register(onDemand('mqueue', async () => (await import('../fs/mqueue/mqueue.ts')).mqueueType()))
     this.fuse = new FuseServers(this.vfs)
-    for (const type of devtmpfsTypes(devices)) this.vfs.types.register(type)
+    for (const type of [...devtmpfsTypes(devices), devptsType]) this.vfs.types.register(type)
     this.programs = new Programs(options.runner, options)
     this.pipes = new HostPipes(this.vfs, options)
     this.#bundle = new Bundle(this.vfs)

@@ -28,10 +28,8 @@ export interface RecordedTerminal {
 export function runTerminal(script: readonly TerminalStep[]): StepOutcome[] {
   let shown: number[] = []
   let signals: string[] = []
-  const terminal = new PseudoTerminal(
-    { shown: (bytes) => void shown.push(...bytes), signal: (signal) => void signals.push(signal) },
-    { monotonic: () => 0n },
-  )
+  const terminal = new PseudoTerminal({ shown: (bytes) => void shown.push(...bytes) }, { monotonic: () => 0n })
+  terminal.control({ terminal: undefined, hear: (signal) => void signals.push(signal) })
   return script.map((step): StepOutcome => {
     shown = []
     signals = []

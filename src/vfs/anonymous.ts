@@ -5,11 +5,10 @@
 
 import { ErrnoError } from '../abi/errno.ts'
 import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../abi/linux.ts'
-import type { FileKind } from '../abi/syscalls.ts'
 import { Dentry } from './dentry.ts'
 import { FileDescription } from './description.ts'
-import { ATIME, type AttributeChanges, CTIME, type Filesystem, MTIME, type SpecialInode, type Stream } from './inode.ts'
-import { typeBits } from './kinds.ts'
+import type { Filesystem, SpecialInode, Stream } from './inode.ts'
+import { MemoryInode } from './memory-inode.ts'
 import { Mount, Superblock, VirtualDentry } from './mount.ts'
 import { Pipe } from './pipe.ts'
 
@@ -87,53 +86,6 @@ export class AnonymousFiles {
   }
 }
 
-class AnonymousInode implements SpecialInode {
-  readonly filesystem: Filesystem
-  readonly ino: number
-  readonly kind: SpecialInode['kind']
-  mode: number
-  uid = 0
-  gid = 0
-  readonly nlink = 1
-  readonly size = 0
-  readonly blocks = 0
-  readonly rdev: number
-  atime: bigint
-  mtime: bigint
-  ctime: bigint
-  readonly btime: bigint
+class AnonymousInode extends MemoryInode<SpecialInode['kind']> implements SpecialInode {
   reopen?: (flags: number) => Stream
-
-  constructor(
-    filesystem: Filesystem,
-    ino: number,
-    kind: SpecialInode['kind'] & FileKind,
-    mode: number,
-    now: bigint,
-    rdev = 0,
-  ) {
-    this.rdev = rdev
-    this.filesystem = filesystem
-    this.ino = ino
-    this.kind = kind
-    this.mode = typeBits(kind) | mode
-    this.atime = now
-    this.mtime = now
-    this.ctime = now
-    this.btime = now
-  }
-
-  setAttributes(changes: AttributeChanges): void {
-    if (changes.mode !== undefined) this.mode = typeBits(this.kind) | changes.mode
-    if (changes.uid !== undefined) this.uid = changes.uid
-    if (changes.gid !== undefined) this.gid = changes.gid
-    if (changes.atime !== undefined) this.atime = changes.atime
-    if (changes.mtime !== undefined) this.mtime = changes.mtime
-  }
-
-  touch(which: number, now: bigint): void {
-    if (which & ATIME) this.atime = now
-    if (which & MTIME) this.mtime = now
-    if (which & CTIME) this.ctime = now
-  }
 }

@@ -51,6 +51,16 @@ export interface DeviceTable {
 export interface SessionTerminal {
   /** Another open file of it. Errors: EIO once it was hung up. */
   open(): Stream
+  /** The session that it is the terminal of has ended. */
+  leave(): void
+}
+
+/** Who works at a terminal: setsid(2). Every process is a session by itself. */
+export interface Session {
+  /** Its controlling terminal, which /dev/tty and /dev/console lead to. */
+  terminal: SessionTerminal | undefined
+  /** A signal that the terminal makes. */
+  hear(signal: string): void
 }
 
 /** What an operation needs besides its arguments. */
@@ -70,8 +80,8 @@ export interface Context {
   readonly attempt: Attempt
   /** The open file behind a descriptor of the caller, if there is one. */
   openFile?(fd: number): FileDescription | undefined
-  /** The terminal of its session, which /dev/tty and /dev/console lead to; none if left out. */
-  readonly terminal?: SessionTerminal | undefined
+  /** Left out, it is in none: it has no terminal and gets none. */
+  readonly session?: Session | undefined
   /** Taken from the mode of new files, unless their directory has a default ACL (umask(2)); 0 if left out. */
   readonly umask?: number
   /** RLIMIT_FSIZE: no regular file is made longer than so many bytes; none if left out. */

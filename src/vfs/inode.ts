@@ -254,6 +254,8 @@ export interface Stream {
   readonly isTerminal?: boolean
   /** Bytes that can be read without waiting (FIONREAD of ioctl_tty(2)); left out where nobody can tell. */
   readonly available?: number
+  /** What /proc/PID/fdinfo says of it besides: whole lines. */
+  readonly information?: string
   /** It takes offsets, which mean nothing to it: lseek(2) ends at 0 wherever it is sent, as for null(4). */
   readonly unpositioned?: boolean
   /** Takes locks of flock(2) and fcntl(2). */

@@ -135,10 +135,11 @@ test('B163 tty and console are the terminal of the session, and ENXIO without on
     for (const name of ['tty', 'console']) expect(outcome(() => world.open(`/dev/${name}`, O_RDWR))).toBe('ENXIO')
     const { vfs } = world
     const shown: string[] = []
-    const master = { shown: (bytes: Uint8Array) => void shown.push(Buffer.from(bytes).toString()), signal() {} }
+    const master = { shown: (bytes: Uint8Array) => void shown.push(Buffer.from(bytes).toString()) }
     const terminal = new PseudoTerminal(master, vfs.clock, WINDOW)
-    const task = new Task({ vfs, credentials: credentialsOf(0, 0), root: world.task.root })
-    task.terminal = terminal
+    const session = { terminal: undefined, hear() {} }
+    const task = new Task({ vfs, credentials: credentialsOf(0, 0), root: world.task.root, session })
+    terminal.control(session)
     for (const name of ['tty', 'console']) {
       const fd = task.openat(AT_FDCWD, `/dev/${name}`, O_RDWR, 0)
       task.writev(fd, Buffer.from(`${name}\n`), [0, name.length + 1])

@@ -122,8 +122,9 @@ function descriptorLink(process: ProcProcess, fd: number): LinkNode {
 /** /proc/PID/fdinfo/FD. Errors: ENOENT once it is closed. */
 function descriptorText({ descriptors }: ProcProcess, fd: number): string {
   if (!descriptors.has(fd)) throw new ErrnoError('ENOENT')
-  const { offset, flags, mount, inode } = descriptors.get(fd)
-  return `pos:\t${offset}\nflags:\t0${flags.toString(8)}\nmnt_id:\t${mount.id}\nino:\t${inode.ino}\n`
+  const { offset, flags, mount, inode, stream } = descriptors.get(fd)
+  const more = stream?.information ?? ''
+  return `pos:\t${offset}\nflags:\t0${flags.toString(8)}\nmnt_id:\t${mount.id}\nino:\t${inode.ino}\n${more}`
 }
 
 /** Links that name the process's namespaces: namespaces(7). They lead nowhere that could be opened. */

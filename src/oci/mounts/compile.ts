@@ -22,11 +22,12 @@ export interface CompiledMount {
 /** The types that count on their places. */
 const FORCED: Readonly<Record<string, string>> = { '/dev': 'devtmpfs', '/dev/pts': 'devpts' }
 
-const MANDATORY: readonly (readonly [destination: string, type: string])[] = [
+const MANDATORY: readonly (readonly [destination: string, type: string, ...options: string[]])[] = [
   ['/proc', 'proc'],
   ['/sys', 'sysfs'],
   ['/dev', 'devtmpfs'],
-  ['/dev/pts', 'devpts'],
+  // Everybody may make a terminal, as in any container.
+  ['/dev/pts', 'devpts', 'ptmxmode=0666'],
 ]
 
 const CGROUPS = '/sys/fs/cgroup'
@@ -50,11 +51,9 @@ export function compileMounts({ mounts = [] }: Spec, registered: FilesystemTypes
     else own.push({ spec: forced && has(forced) ? { ...spec, type: forced } : spec, place, mandatory: false })
   }
   if (alone) return own
-  // A /dev is of no use to a container that could have no terminals in it.
-  const offered = (type: string) => has(type) && (type !== 'devtmpfs' || has('devpts'))
-  const added = MANDATORY.filter(([destination, type]) => !taken.has(destination) && offered(type))
-  const mandatory = added.map(([destination, type]) => ({
-    spec: { destination, type, source: type },
+  const added = MANDATORY.filter(([destination, type]) => !taken.has(destination) && has(type))
+  const mandatory = added.map(([destination, type, ...options]) => ({
+    spec: { destination, type, source: type, options },
     place: 'mandatory mount',
     mandatory: true,
   }))

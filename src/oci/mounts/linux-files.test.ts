@@ -10,7 +10,10 @@ import { endClean } from '../test-world.ts'
 let world: World
 beforeEach(() => {
   world = bootWorld()
-  world.runtime.provide('rootfs', treeOf({ 'etc/secret/key': 'k', 'etc/motd': 'hello', 'usr/lib/a': 'a', 'dev/x': '' }))
+  world.runtime.provide(
+    'rootfs',
+    treeOf({ 'etc/secret/key': 'k', 'etc/motd': 'hello', 'usr/lib/a': 'a', 'nodes/x': '' }),
+  )
 })
 afterEach(() => endClean(world))
 
@@ -29,33 +32,39 @@ const read = async (files: Files, path: string) => new TextDecoder().decode(awai
 const names = async (files: Files, path: string) => (await files.readdir(path, false)).map(({ name }) => name)
 const code = async (promise: Promise<unknown>) => (await failure(promise)).code
 
-test('D083 devices become nodes with their type, numbers, mode and owner; a read-only root is none the wiser', async () => {
+test('B165 D083 devices become nodes with their type, numbers, mode and owner; a read-only root is none the wiser', async () => {
   const linux = {
     devices: [
-      { path: '/dev/fuse', type: 'c', major: 10, minor: 229, fileMode: 0o620, uid: 5, gid: 6 },
-      { path: '/dev/disk/sda', type: 'b', major: 8, minor: 0 },
-      { path: '/dev/nothing', type: 'u', major: 1, minor: 3 },
+      { path: '/nodes/fuse', type: 'c', major: 10, minor: 229, fileMode: 0o620, uid: 5, gid: 6 },
+      { path: '/nodes/disk/sda', type: 'b', major: 8, minor: 0 },
+      { path: '/nodes/nothing', type: 'u', major: 1, minor: 3 },
+      { path: '/dev/net/tun', type: 'c', major: 10, minor: 200, fileMode: 0o600 },
       { path: '/run/pipe', type: 'p', fileMode: 0o600 },
     ],
   }
   const files = await create(linux, { root: { path: 'rootfs', readonly: true } })
-  expect(await files.stat('/dev/fuse')).toMatchObject({ mode: 0o20620, uid: 5, gid: 6, rdev: makeDevice(10, 229) })
-  expect(await files.stat('/dev/disk/sda')).toMatchObject({ mode: 0o60666, uid: 0, rdev: makeDevice(8, 0) })
+  expect(await files.stat('/nodes/fuse')).toMatchObject({ mode: 0o20620, uid: 5, gid: 6, rdev: makeDevice(10, 229) })
+  expect(await files.stat('/nodes/disk/sda')).toMatchObject({ mode: 0o60666, uid: 0, rdev: makeDevice(8, 0) })
   expect(await files.stat('/run/pipe')).toMatchObject({ mode: 0o10600 })
-  await write(files, '/dev/nothing')
-  expect(await read(files, '/dev/nothing')).toBe('')
-  expect(await code(files.readFile('/dev/fuse'))).toBe('EPERM')
-  expect(await code(write(files, '/dev/new'))).toBe('EROFS')
+  expect(await files.stat('/dev/net/tun')).toMatchObject({ mode: 0o20600, rdev: makeDevice(10, 200) })
+  await write(files, '/nodes/nothing')
+  expect(await read(files, '/nodes/nothing')).toBe('')
+  expect(await code(files.readFile('/nodes/fuse'))).toBe('EPERM')
+  expect(await code(write(files, '/nodes/new'))).toBe('EROFS')
 })
 
-test('D083 a device that is there already may be the same one; something else of its name is told, and nothing is left', async () => {
-  const twice = { path: '/dev/zero', type: 'c', major: 1, minor: 5 }
-  await create({ devices: [twice, twice] })
+test('B165 D083 a device that is there already is kept, and may be the same one; something else of its name is told, and nothing is left', async () => {
+  const twice = { path: '/nodes/zero', type: 'c', major: 1, minor: 5 }
+  const there = { path: '/dev/zero', type: 'c', major: 1, minor: 5, fileMode: 0o600 }
+  const files = await create({ devices: [twice, twice, there] })
+  expect(await files.stat('/dev/zero')).toMatchObject({ mode: 0o20666, rdev: makeDevice(1, 5) })
+  await expect(create({ devices: [{ ...twice, type: 'x' }] }, {}, 'b')).rejects.toThrow('linux.devices[0].type')
   const before = world.runtime.vfs.superblocks.size
   for (const [path, other] of [
-    ['/dev/zero', { ...twice, minor: 7 }],
-    ['/dev/zero', { ...twice, type: 'b' }],
-    ['/dev/x', { ...twice, path: '/dev/x' }],
+    ['/nodes/zero', { ...twice, minor: 7 }],
+    ['/nodes/zero', { ...twice, type: 'b' }],
+    ['/nodes/x', { ...twice, path: '/nodes/x' }],
+    ['/dev/pts', { ...twice, path: '/dev/pts' }],
   ] as const) {
     const error = await failure(create({ devices: [twice, other] }, {}, 'b'))
     expect(error).toMatchObject({ code: 'EEXIST', path })

@@ -104,7 +104,7 @@ describe('C075 C076 C077 C079 C082 C095 options of the type itself', () => {
     ['tmpfs', ['size=1m', 'mode'], 'size=1m,mode', []],
     ['tmpfs', ['huge=always'], '', ['huge=always']],
     ['proc', ['hidepid=2', 'ro'], '', ['hidepid=2']],
-    ['devpts', ['gid=5', 'mode=620'], '', ['gid=5', 'mode=620']],
+    ['devpts', ['newinstance', 'gid=5', 'mode=620', 'a=b'], 'newinstance,gid=5,mode=620', ['a=b']],
     ['proc', ['a=b=c'], '', ['a=b=c']],
   ])('%s %j', (type, options, data, unknown) => {
     const { mount, warnings } = one({ type, options })

@@ -56,7 +56,7 @@ const TYPES: Readonly<Record<string, MountType>> = {
   none: kernelType('sysfs'),
   // An instance of its own: containers do not share their nodes.
   devtmpfs: { filesystem: 'dev', data: OF_TMPFS, plainData: true, make: dev },
-  devpts: kernelType('devpts'),
+  devpts: kernelType('devpts', 'newinstance', 'ptmxmode', 'mode', 'uid', 'gid', 'max'),
   cgroup: { filesystem: 'cgroup', data: ['all', ...CONTROLLERS], plainData: true, make: cgroup },
   mqueue: kernelType('mqueue'),
   fuse: {

@@ -1,0 +1,42 @@
+/** Bytes on their way, in the chunks in which they came. */
+
+import { copyBytes } from './pages.ts'
+
+export class ByteQueue {
+  #chunks: Uint8Array[] = []
+  /** Bytes of the first chunk that were taken. */
+  #taken = 0
+  #length = 0
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** The array is the queue's from now on. */
+  add(bytes: Uint8Array): void {
+    if (bytes.length === 0) return
+    this.#chunks.push(bytes)
+    this.#length += bytes.length
+  }
+
+  /** Up to so many bytes, of one chunk; 0 if there are none. */
+  take(memory: Uint8Array, at: number, length: number): number {
+    const chunk = this.#chunks[0]
+    if (chunk === undefined) return 0
+    const count = Math.min(length, chunk.length - this.#taken)
+    copyBytes(chunk, this.#taken, memory, at, count)
+    this.#taken += count
+    this.#length -= count
+    if (this.#taken === chunk.length) {
+      this.#chunks.shift()
+      this.#taken = 0
+    }
+    return count
+  }
+
+  clear(): void {
+    this.#chunks = []
+    this.#taken = 0
+    this.#length = 0
+  }
+}
