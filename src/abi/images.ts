@@ -106,6 +106,18 @@ export interface ExportImageOptions {
   readonly reference?: string
 }
 
+export interface SealOptions {
+  /** As of an import. */
+  readonly name?: string
+  /** What the root's tree is found by: the last name of where it will be mounted; `/`, a container's root, if left out. */
+  readonly rootName?: string
+}
+
+export interface SealedImage extends ImageInfo {
+  /** SHA-256 of all that is in it, in hexadecimal digits. */
+  readonly rootHash: string
+}
+
 /** The calls about images; `id` is a container's. */
 export interface ImageCalls {
   importImage(source: BlobLike, options: ImportImageOptions): ImageInfo
@@ -115,6 +127,7 @@ export interface ImageCalls {
   exportLayer(id: string, options: ExportLayerOptions): ExportedLayer
   commit(id: string, options: CommitOptions): ImageInfo
   discard(id: string): void
+  seal(name: string, options: SealOptions): SealedImage
 }
 
 export type ImageCall = keyof ImageCalls

@@ -244,6 +244,8 @@ export interface FileCalls {
   rm(path: string, recursive: boolean, force: boolean): void
   symlink(target: string, path: string): void
   readlink(path: string): string
+  /** Measures what lies below a mount of verity without a root hash; gives the digest in hexadecimal digits. */
+  enableVerity(path: string): string
   /** mkfifo(3): a named pipe. */
   mkfifo(path: string, mode: number): void
   link(from: string, to: string): void
@@ -361,8 +363,11 @@ export interface KernelService {
   ): Promise<Reply<ReturnType<CheckpointCalls[Call]>>>
   /** Begins to commit what has changed in volumes: the page may be about to go. */
   flush(): Promise<Reply<void>>
-  /** Tells on the port, by a boolean, whenever it changes whether something is not on disk yet. */
-  watchDirty(port: MessagePortLike): Promise<Reply<void>>
+  /**
+   * Tells on the port, by a boolean, whenever it changes whether something is not on disk yet; and by a text that the kernel has
+   * stopped, and why.
+   */
+  watch(port: MessagePortLike): Promise<Reply<void>>
   /** Mounts one more thing, for the process `pid`; gives the warnings that it earned. */
   mount(id: string, mount: unknown, pid?: number): Promise<Reply<readonly string[]>>
   /** The page serves a FUSE filesystem on the port: requests and replies as bytes; `null` ends it. Errors: EINVAL, EEXIST. */

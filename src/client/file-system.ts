@@ -70,6 +70,11 @@ export interface FileSystem {
     path: string,
     options?: WriteStreamOptions & { flags?: OpenFlags; mode?: Mode },
   ): WritableStream<Uint8Array | string>
+  /**
+   * In a mount of verity that has no root hash: writes beside each file what it is, for a directory all that is below, which from then on is
+   * checked when it is read. Gives the hash that stands for all of it. EEXIST for what was measured before; ENOTTY elsewhere.
+   */
+  enableVerity(path: string): Promise<string>
   lchown(path: string, uid: number, gid: number): Promise<void>
   link(existing: string, path: string): Promise<void>
   lstat(path: string, options: StatOptions & { bigint: true }): Promise<BigIntStats>
@@ -159,7 +164,7 @@ export function fileSystem(call: CallFile): FileSystem {
     call('utimes', [pathOf(path), timeOf(atime), timeOf(mtime), follow])
 
   const onPath =
-    <C extends 'readlink' | 'realpath' | 'rmdir' | 'unlink'>(name: C) =>
+    <C extends 'enableVerity' | 'readlink' | 'realpath' | 'rmdir' | 'unlink'>(name: C) =>
     async (path: string) =>
       (call as (name: C, args: [string]) => ReturnType<CallFile>)(name, [pathOf(path)])
 
@@ -227,6 +232,7 @@ export function fileSystem(call: CallFile): FileSystem {
       isText(options)
       return textOr(await call('readFile', [pathOf(path)]), options)
     },
+    enableVerity: onPath('enableVerity'),
     readlink: onPath('readlink'),
     realpath: onPath('realpath'),
     rmdir: onPath('rmdir'),

@@ -28,7 +28,9 @@ function blocksOf(page: string): Block[] {
 const shown = (value: unknown) => (typeof value === 'object' ? JSON.stringify(value) : String(value))
 const AsyncFunction = (async () => {}).constructor as new (...code: string[]) => (...args: unknown[]) => Promise<void>
 
-for (const page of ['run', 'files', 'keep', 'processes', 'terminal', 'overlays', 'images', 'pods', 'fuse', 'proc']) {
+const PAGES = 'run files keep processes terminal overlays images pods fuse proc verity'
+
+for (const page of PAGES.split(' ')) {
   const blocks = blocksOf(page)
   const setup = blocks.find(({ kind }) => kind === 'setup')!.code
   test.each(blocks.map((block) => [block.name, block] as const))('%s, does what it says', async (_, { kind, code }) => {

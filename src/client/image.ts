@@ -1,6 +1,6 @@
 /** An image in the bundle of a sandbox: layers of files, and how to run what is in them. */
 
-import type { ExportImageOptions, ImageInfo, ImageProcess, LayerInfo } from '../abi/images.ts'
+import type { ExportImageOptions, ImageInfo, ImageProcess, LayerInfo, SealedImage, SealOptions } from '../abi/images.ts'
 import type { ProcessInput, SpecInput } from '../oci/spec.ts'
 import type { Kernel } from './kernel.ts'
 
@@ -47,6 +47,15 @@ export class Image {
   async export(options: ExportImageOptions = {}): Promise<Blob> {
     const parts = await this.#kernel.call('image', ['exportImage', [this.name, options]])
     return new Blob(parts as BlobPart[], { type: 'application/x-tar' })
+  }
+
+  /**
+   * Measures all files of the image: gives an image with one more layer, which holds the trees to check them by, and the hash that
+   * stands for all of it, to be said where it is mounted. ENAMETOOLONG for a name of more than 240 bytes.
+   */
+  async seal(options: SealOptions = {}): Promise<{ image: Image; rootHash: string }> {
+    const info = (await this.#kernel.call('image', ['seal', [this.name, options]])) as SealedImage
+    return { image: new Image(this.#kernel, info), rootHash: info.rootHash }
   }
 
   /** Takes the image out of the bundle. Containers that were made from it go on. */

@@ -64,6 +64,8 @@ class FakeRuntime implements ServedRuntime {
   readonly #files: Files
   readonly pipes: HostPipes
   readonly fuse = { serve: () => new Connection(), end() {} }
+  panicked: string | undefined
+  onPanic: (reason: string) => void = () => {}
 
   async mount(): Promise<never[]> {
     return []

@@ -97,14 +97,15 @@ export class Sandbox extends EventTarget {
     return this.#dirty
   }
 
-  /** Hears from the kernel what is not on disk, and tells it when the page may be about to go. */
+  /** Hears from the kernel what is not on disk, or that it has stopped, and tells it when the page may be about to go. */
   async #watch(): Promise<void> {
     const { port1, port2 } = new MessageChannel()
     port1.onmessage = ({ data }) => {
+      if (typeof data === 'string') return this.#kernel.end(data)
       this.#dirty = data as boolean
       this.dispatchEvent(new Event('dirtychange'))
     }
-    await this.#kernel.call('watchDirty', [moved(port2)])
+    await this.#kernel.call('watch', [moved(port2)])
     const flush = () => {
       if (this.#dirty) this.#kernel.call('flush', []).catch(() => {})
     }

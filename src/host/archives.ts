@@ -3,6 +3,7 @@
  * secure contexts only, and a page may be served over plain http).
  */
 
+import { toHex } from '../abi/hex.ts'
 import type { BlobLike } from '../abi/tree.ts'
 import type { ArchiveHost, DigestAlgorithm } from '../oci/archive/host.ts'
 
@@ -39,12 +40,12 @@ export function createArchiveHost(options: ArchiveHostOptions = {}): ArchiveHost
       'slice' in content && 'type' in content ? (content as Blob) : new Blob([...(content as readonly BlobPart[])])
     const name = algorithm === 'sha256' ? 'SHA-256' : 'SHA-512'
     if (subtle && globalThis.crypto?.subtle && blob.size <= MOST_AT_ONCE) {
-      return hex(new Uint8Array(await crypto.subtle.digest(name, await blob.arrayBuffer())))
+      return toHex(new Uint8Array(await crypto.subtle.digest(name, await blob.arrayBuffer())))
     }
     const hashes = await import('@noble/hashes/sha2.js')
     const hash = hashes[algorithm].create()
     for await (const chunk of chunks(blob.stream())) hash.update(chunk)
-    return hex(hash.digest())
+    return toHex(hash.digest())
   }
 
   return {
@@ -66,5 +67,3 @@ export function createArchiveHost(options: ArchiveHostOptions = {}): ArchiveHost
 }
 
 declare const FileReaderSync: unknown
-
-const hex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')

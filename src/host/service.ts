@@ -58,6 +58,9 @@ export interface ServedRuntime {
   mount(id: string, mount: unknown, pid?: number): Promise<readonly string[]>
   readonly fuse: Pick<FuseServers, 'serve' | 'end'>
   readonly volumes: Pick<Volumes, 'calls' | 'flush' | 'onDirty'>
+  /** Why nothing more may be asked of it. */
+  readonly panicked: string | undefined
+  onPanic: (reason: string) => void
   shutdown(): Promise<void>
 }
 
@@ -203,9 +206,10 @@ class Service implements KernelService {
     return reply(() => this.#runtime.volumes.flush())
   }
 
-  watchDirty(port: MessagePortLike) {
+  watch(port: MessagePortLike) {
     return reply(() => {
       this.#runtime.volumes.onDirty = (dirty) => port.postMessage(dirty)
+      this.#runtime.onPanic = (reason) => port.postMessage(reason)
     })
   }
 
@@ -227,7 +231,9 @@ class Service implements KernelService {
 
   get #runtime(): ServedRuntime {
     if (!this.#booted) throw new Error('the sandbox is not booted')
-    return this.#booted.runtime
+    const { runtime } = this.#booted
+    if (runtime.panicked !== undefined) throw new Error(`the sandbox has stopped: ${runtime.panicked}`)
+    return runtime
   }
 }
 

@@ -8,6 +8,7 @@
  */
 
 import { ErrnoError, type ErrorPlace } from '../abi/errno.ts'
+import { toHex } from '../abi/hex.ts'
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -33,6 +34,8 @@ export interface HostSyscalls extends Syscalls {
   /** sync(2), of all filesystems. */
   sync(): void
   mknodat(dirfd: number, path: string, kind: FileKind, mode: number): void
+  enableVerity(fd: number): void
+  measureVerity(fd: number, digest: Uint8Array): number
 }
 
 type Answers = { [Call in FileCall]: (...args: Parameters<FileCalls[Call]>) => Promise<ReturnType<FileCalls[Call]>> }
@@ -250,6 +253,16 @@ export class Files implements Answers {
     return this.#call({ syscall: 'mkfifo', path }, (syscalls) =>
       syscalls.mknodat(AT_FDCWD, wellFormed(path), 'fifo', mode & PERMISSIONS),
     )
+  }
+
+  enableVerity(path: string): Promise<string> {
+    const place = { syscall: 'ioctl', path }
+    return this.#opened(place, path, O_RDONLY, 0, async (fd) => {
+      await this.#call(place, (syscalls) => syscalls.enableVerity(fd))
+      const digest = new Uint8Array(32)
+      await this.#call(place, (syscalls) => syscalls.measureVerity(fd, digest))
+      return toHex(digest)
+    })
   }
 
   readlink(path: string): Promise<string> {

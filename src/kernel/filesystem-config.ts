@@ -5,9 +5,10 @@
  */
 
 import { ErrnoError } from '../abi/errno.ts'
-import type { Context, Credentials } from '../vfs/context.ts'
+import type { Context } from '../vfs/context.ts'
 import type { Stream } from '../vfs/inode.ts'
 import type { Mount, MountFlags, Superblock } from '../vfs/mount.ts'
+import { resolve } from '../vfs/path-walk.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { WaitQueue } from '../vfs/waiting.ts'
 
@@ -15,8 +16,7 @@ export class FilesystemConfig implements Stream {
   readonly queue = new WaitQueue()
   readonly #vfs: Vfs
   readonly #type: string
-  readonly #credentials: Credentials
-  readonly #openFile: Context['openFile']
+  readonly #by: Context
   readonly #data: string[] = []
   #source: string | undefined
   #readonly = false
@@ -27,8 +27,7 @@ export class FilesystemConfig implements Stream {
   constructor(vfs: Vfs, type: string, by: Context) {
     this.#vfs = vfs
     this.#type = type
-    this.#credentials = by.credentials
-    this.#openFile = (fd) => by.openFile?.(fd)
+    this.#by = by
   }
 
   /** Errors: EBUSY once it is created. */
@@ -52,7 +51,8 @@ export class FilesystemConfig implements Stream {
   /** Errors: EBUSY the second time; what the type says of its parameters. */
   create(): void {
     this.#requireOpen()
-    const { uid, gid } = this.#credentials
+    const by = this.#by
+    const { uid, gid } = by.credentials
     const source = this.#source ?? 'none'
     const request = {
       type: this.#type,
@@ -61,7 +61,9 @@ export class FilesystemConfig implements Stream {
       uid,
       gid,
       byKernel: false,
-      openFile: this.#openFile,
+      attempt: by.attempt,
+      openFile: (fd: number) => by.openFile?.(fd),
+      hold: (path: string) => this.#vfs.hold(resolve(by, by.root, path, true)),
     }
     this.#created = this.#vfs.newFilesystem(request)
     this.#mount = this.#vfs.newMount(this.#created, { source })

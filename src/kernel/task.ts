@@ -445,6 +445,24 @@ export class Task implements Syscalls, Context, TaskPlaces, Caller {
     return file.stream.poll() & (events | POLLERR | POLLHUP)
   }
 
+  /** FS_IOC_ENABLE_VERITY of ioctl(2), of a directory with all below. Errors: ENOTTY where nothing is measured; as enableVerity. */
+  enableVerity(fd: number): void {
+    const { inode } = this.#file(fd)
+    if (!inode.enableVerity) throw new ErrnoError('ENOTTY')
+    this.attempt.carry(['FS_IOC_ENABLE_VERITY', fd], () => inode.enableVerity!(this.attempt))
+  }
+
+  /** FS_IOC_MEASURE_VERITY: a SHA-256; its length. Errors: ENOTTY; ENODATA for what is not measured; EOVERFLOW for too little room. */
+  measureVerity(fd: number, digest: Uint8Array): number {
+    const { inode } = this.#file(fd)
+    if (!inode.measureVerity) throw new ErrnoError('ENOTTY')
+    const measured = inode.measureVerity()
+    if (!measured) throw new ErrnoError('ENODATA')
+    if (digest.length < measured.length) throw new ErrnoError('EOVERFLOW')
+    digest.set(measured)
+    return measured.length
+  }
+
   /** Makes everything on every live filesystem durable: sync(2). */
   sync(): void {
     this.#vfs.syncAll(this.attempt)

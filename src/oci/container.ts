@@ -321,6 +321,13 @@ export class Container {
     this.#process(pid).kill(signal)
   }
 
+  /** The sandbox stops. */
+  panic(reason: string): void {
+    this.#status = 'stopped'
+    this.#deleted.cancel(reason)
+    for (const { process } of this.#processes.all()) process.kill(SIGKILL, reason)
+  }
+
   /** What one of its processes has asked for. Errors: ESRCH. */
   stats(pid: number): ProcessStats {
     return this.#process(pid).stats

@@ -2,10 +2,14 @@
  * What annotations say of a container's root, as gVisor has them: `dev.gvisor.spec.rootfs.source`, `.type`, `.overlay`,
  * `.options` and `.directfs`. They go before the spec's `root.path`.
  *
+ * `.options` may hold `verity.roothash=HEX` and `verity.action=error`, as those of a mount: the tree is checked then.
+ *
  * Other than in gVisor the source is what `root.path` may be, a name in the bundle, since there are no paths of a host.
  */
 
+import type { ErrnoError } from '../abi/errno.ts'
 import { readChoice, type Upper } from './mounts/uppers.ts'
+import { isVerityOption, type Verity, verityOptions } from './mounts/verity.ts'
 import { type CrossFault, isPlainObject, quote } from './validate.ts'
 
 const PREFIX = 'dev.gvisor.spec.rootfs.'
@@ -14,6 +18,7 @@ export interface RootHints {
   readonly source: string
   /** What takes the changes; undefined for none. Left out: as for other roots. */
   readonly overlay?: { readonly upper: Upper | undefined }
+  readonly verity?: Verity | undefined
 }
 
 /** What is wrong with the annotations about the root, each of which must be right. */
@@ -43,8 +48,11 @@ function faultOf(field: string, value: string): string | undefined {
       return typeof upper === 'string' ? upper : undefined
     }
     case 'options': {
-      const wrong = value.split(',').find((option) => !/^size=./.test(option))
-      return wrong === undefined ? undefined : `knows size=BYTES, not ${quote(wrong)}`
+      const options = value.split(',')
+      const wrong = options.find((option) => !isVerityOption(option) && !/^size=./.test(option))
+      if (wrong !== undefined)
+        return `knows size=BYTES, verity.roothash=HEX and verity.action=ACTION, not ${quote(wrong)}`
+      return faultOfVerity(options)
     }
     case 'directfs':
       return value === 'default' || value === 'off' ? undefined : 'must be "default" or "off"'
@@ -53,14 +61,29 @@ function faultOf(field: string, value: string): string | undefined {
   }
 }
 
+function faultOfVerity(options: readonly string[]): string | undefined {
+  let fault: string | undefined
+  const warn = (_: number, rule: string) => {
+    fault = rule
+  }
+  try {
+    verityOptions(options, warn)
+    return fault
+  } catch (error) {
+    return (error as ErrnoError).detail
+  }
+}
+
 /** Preconditions: rootHintFaults finds none. undefined where there are none of these annotations. */
 export function rootHints(annotations: Readonly<Record<string, string>> = {}): RootHints | undefined {
   const field = (name: string) => annotations[PREFIX + name]
   const source = field('source')
   if (source === undefined) return undefined
-  const size = field('options')?.split(',').at(-1)?.slice('size='.length)
+  const options = field('options')?.split(',') ?? []
+  const size = options.findLast((option) => option.startsWith('size='))?.slice('size='.length)
+  const verity = verityOptions(options, () => {})
   const overlay = field('overlay')
-  if (overlay === undefined && size === undefined) return { source }
+  if (overlay === undefined && size === undefined) return { source, verity }
   const upper = readChoice(overlay ?? 'memory') as Upper | undefined
-  return { source, overlay: { upper: upper && { ...upper, ...(size !== undefined && { size }) } } }
+  return { source, verity, overlay: { upper: upper && { ...upper, ...(size !== undefined && { size }) } } }
 }

@@ -92,6 +92,9 @@ export class Runtime implements Host {
   /** Who hears of fetches: the processes whose programs are being loaded. */
   readonly #loading = new Set<ProcessStdio>()
   readonly #options: RuntimeOptions
+  /** Hears why the sandbox has stopped. */
+  onPanic: (reason: string) => void = () => {}
+  #panic: string | undefined
   #lastPid = 0
   #lastMount = 0
   #checkpoints: Promise<Checkpoints> | undefined
@@ -120,7 +123,11 @@ export class Runtime implements Host {
     this.vfs.types.register(overlayType)
     this.vfs.types.register(goferType(options.readers))
     this.vfs.types.register(onDemand('fuse', async () => (await import('../fs/fuse/fuse.ts')).fuseType))
+<<<<<<< HEAD
     this.vfs.types.register(onDemand('mqueue', async () => (await import('../fs/mqueue/mqueue.ts')).mqueueType()))
+=======
+    this.vfs.types.register(onDemand('verity', async () => (await import('../fs/verity/sha256.ts')).verityType))
+>>>>>>> 48318a2 (verity: images and mounts are checked against one hash while they are read; image.seal() and container.fs.enableVerity() measure them)
     this.fuse = new FuseServers(this.vfs)
     for (const type of [...devtmpfsTypes(devices), devptsType]) this.vfs.types.register(type)
     this.programs = new Programs(options.runner, options)
@@ -143,6 +150,23 @@ export class Runtime implements Host {
         return end
       },
     }
+  }
+
+  /** Why the sandbox has stopped: nothing more is to be asked of it but to shut down. */
+  get panicked(): string | undefined {
+    return this.#panic
+  }
+
+  /**
+   * Ends everything: all processes are killed, nothing more is committed, so volumes stay as they last were. For what must not
+   * be worked with any longer, such as files that are not what they were. `reason` is for a person; the first one counts.
+   */
+  panic(reason: string): void {
+    if (this.#panic !== undefined) return
+    this.#panic = reason
+    this.volumes.abandon()
+    for (const container of this.#containers.values()) container?.panic(reason)
+    this.onPanic(reason)
   }
 
   /** Hands in a tree of files under a name. Errors: EINVAL, EEXIST. */
@@ -237,7 +261,9 @@ export class Runtime implements Host {
 
   #mounting(processes: ContainerProcesses, warn: (warning: string) => void): SetUpOptions {
     const { vfs, waiting, volumes, shared, fuse } = this
-    return { vfs, bundle: this.#bundle, waiting, volumes, shared, fuse, ...processes, contents: () => undefined, warn }
+    const panic = (reason: string) => this.panic(reason)
+    const contents = () => undefined
+    return { vfs, bundle: this.#bundle, waiting, volumes, shared, fuse, ...processes, panic, contents, warn }
   }
 
   /**

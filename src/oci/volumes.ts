@@ -7,6 +7,7 @@
  */
 
 import { ErrnoError } from '../abi/errno.ts'
+import { toHex } from '../abi/hex.ts'
 import type { Entropy } from '../abi/platform.ts'
 import type { StorageEstimate, VolumeCalls, VolumeInfo, VolumeSnapshot, VolumeUsage } from '../abi/wire.ts'
 import type { KeyValueStore } from '../fs/tmpfs/key-value-store.ts'
@@ -219,7 +220,7 @@ export class Volumes {
       if (!make) throw new ErrnoError('ENOENT', name, `there is no volume "${name}"`)
       const bytes = new Uint8Array(8)
       this.#options.entropy.fill(bytes)
-      const id = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+      const id = toHex(bytes)
       if (await this.#options.host.enter(new Map([[name, id]]), new Map([[name, undefined]]))) return id
     }
   }
@@ -227,6 +228,11 @@ export class Volumes {
   /** Begins to commit what there is. */
   flush(): void {
     for (const { store } of this.#open.values()) store.flush()
+  }
+
+  /** Nothing more is committed. */
+  abandon(): void {
+    for (const { store } of this.#open.values()) store.lose()
   }
 
   /** Resolves when all that was written by now is on disk, or can't be: whoever asked for it is told. */

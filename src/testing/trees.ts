@@ -11,6 +11,7 @@ import { credentialsOf } from '../vfs/context.ts'
 import type { DirectoryInode, FileInode, Inode, PageSource } from '../vfs/inode.ts'
 import type { Superblock } from '../vfs/mount.ts'
 import { VirtualDentry } from '../vfs/mount.ts'
+import { releaseNamespace } from '../vfs/mount-tree.ts'
 import { resolve } from '../vfs/path-walk.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { Attempt, WaitQueue, WouldBlock } from '../vfs/waiting.ts'
@@ -143,6 +144,13 @@ export class Shell {
   constructor(vfs: Vfs, superblock: Superblock, uid = 0) {
     const { root } = vfs.newNamespace(vfs.newMount(superblock))
     this.task = new Task({ vfs, credentials: credentialsOf(uid, uid), root: new VirtualDentry(root, root.root) })
+  }
+
+  /** Lets go of the files and the mount. */
+  end(): void {
+    const { namespace } = this.task
+    this.task.release()
+    releaseNamespace(namespace!)
   }
 
   call<T>(operation: (task: Task) => T): T {

@@ -7,7 +7,8 @@
 import { ErrnoError } from '../abi/errno.ts'
 import type { Clock } from '../abi/platform.ts'
 import type { FileDescription } from './description.ts'
-import type { Filesystem } from './inode.ts'
+import type { Filesystem, Inode } from './inode.ts'
+import type { Attempt } from './waiting.ts'
 
 /** What a mount asks of a type. */
 export interface MountRequest {
@@ -25,6 +26,15 @@ export interface MountRequest {
   readonly internal?: unknown
   /** The open file behind a descriptor of who mounts: for options such as `fd=3`. */
   readonly openFile?: ((fd: number) => FileDescription | undefined) | undefined
+  /** What a path means to who mounts, kept alive until it is released: for options such as `lower_path=/data`. */
+  readonly hold?: ((path: string) => Held) | undefined
+  /** What the mount holds while it waits; left out, it cannot wait. */
+  readonly attempt?: Attempt | undefined
+}
+
+export interface Held {
+  readonly inode: Inode
+  readonly release: () => void
 }
 
 export interface FilesystemType {

@@ -67,6 +67,13 @@ export interface InodeAttributes {
   setAttributes(changes: AttributeChanges, attempt: Attempt): void
   /** Sets the timestamps named by the bits. May be ignored on a readonly filesystem. */
   touch(which: number, now: bigint): void
+  /**
+   * FS_IOC_ENABLE_VERITY of ioctl(2), for what is below a directory as well; left out by types that measure nothing.
+   * Errors: EEXIST for what is measured already; EROFS, ENOSPC, ENAMETOOLONG, EOPNOTSUPP.
+   */
+  enableVerity?(attempt: Attempt): void
+  /** FS_IOC_MEASURE_VERITY: the digest; undefined for what was not measured. */
+  measureVerity?(): Uint8Array | undefined
   /** A description of this inode was made; a last one went. Space of an unlinked file returns when both are gone. */
   opened?(): void
   closed?(): void

@@ -68,8 +68,12 @@ export function mountAt(vfs: Vfs, context: Context, start: VirtualDentry, target
   else {
     if (type === '') throw new ErrnoError('EINVAL', target, 'no filesystem type')
     const { uid, gid } = context.credentials
-    const openFile = (fd: number) => context.openFile?.(fd)
-    const superblock = vfs.newFilesystem({ type, source: source || 'none', data, uid, gid, openFile, byKernel: false })
+    const request = {
+      ...{ type, source: source || 'none', data, uid, gid, byKernel: false, attempt: context.attempt },
+      openFile: (fd: number) => context.openFile?.(fd),
+      hold: (path: string) => vfs.hold(resolve(context, start, path, true)),
+    }
+    const superblock = vfs.newFilesystem(request)
     const mount = vfs.newMount(superblock, { source: source || 'none', flags: mountFlagsOf(flags) })
     connectMountAt(vfs, context, mount, place)
   }

@@ -9,7 +9,7 @@ import type { Clock } from '../abi/platform.ts'
 import { AnonymousFiles } from './anonymous.ts'
 import type { DeviceTable } from './context.ts'
 import type { Dentry } from './dentry.ts'
-import { FilesystemTypes, type MountRequest } from './filesystem.ts'
+import { FilesystemTypes, type Held, type MountRequest } from './filesystem.ts'
 import { FreeNumbers } from './free-numbers.ts'
 import type { Filesystem } from './inode.ts'
 import { RangeWaiters } from './locks.ts'
@@ -75,6 +75,8 @@ export class Vfs {
         gid: request.gid ?? 0,
         internal: request.internal,
         openFile: request.openFile,
+        hold: request.hold,
+        attempt: request.attempt,
         clock: this.clock,
         dev,
       })
@@ -102,6 +104,12 @@ export class Vfs {
   newMount(superblock: Superblock, options: { root?: Dentry; source?: string; flags?: MountFlags } = {}): Mount {
     const { root = superblock.root, source = 'none', flags = {} } = options
     return this.numbers.newMount(superblock, root, source, flags)
+  }
+
+  /** Keeps a place alive that is not, or not only, mounted where it was found. */
+  hold({ mount, dentry }: VirtualDentry): Held {
+    const held = this.newMount(mount.superblock, { root: dentry })
+    return { inode: dentry.inode, release: () => this.discard(held) }
   }
 
   /** A namespace with one mount. The root mount has no parent. `refs` is 1: the caller's. */

@@ -1,6 +1,7 @@
 /** /proc/sys, as a table: sysctl(2). What can be read is true of this kernel; nothing of it can be set. */
 
 import { ErrnoError } from '../../abi/errno.ts'
+import { toHex } from '../../abi/hex.ts'
 import { directory, file, type Node } from '../kernfs.ts'
 import type { ProcNamespace, ProcSystem } from './kernel.ts'
 
@@ -69,6 +70,6 @@ function uuid({ entropy }: ProcSystem): string {
   entropy.fill(bytes)
   bytes[6] = (bytes[6]! & 0x0f) | 0x40
   bytes[8] = (bytes[8]! & 0x3f) | 0x80
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+  const hex = toHex(bytes)
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }

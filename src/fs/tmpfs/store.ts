@@ -9,6 +9,7 @@
  */
 
 import { ErrnoError } from '../../abi/errno.ts'
+import { toHex } from '../../abi/hex.ts'
 import type { Clock, Entropy, Timer } from '../../abi/platform.ts'
 import { type Attempt, WaitQueue, WouldBlock } from '../../vfs/waiting.ts'
 import { Checkpoint } from './checkpoint.ts'
@@ -181,7 +182,7 @@ export class Store implements JournalOwner {
       if (readonly) throw new ErrnoError('ENOENT', undefined, `the volume "${options.name}" holds nothing yet`)
       const id = new Uint8Array(16)
       options.entropy.fill(id)
-      const store = [...id].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+      const store = toHex(id)
       const head = encodeHead({ store, epoch: 0, position: 0 })
       const root = encodeRoot({
         store,

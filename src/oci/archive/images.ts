@@ -7,6 +7,7 @@
  */
 
 import { ErrnoError } from '../../abi/errno.ts'
+import { toHex } from '../../abi/hex.ts'
 import type {
   Change,
   CommitOptions,
@@ -19,6 +20,8 @@ import type {
   ImportImageOptions,
   LayerInfo,
   Parts,
+  SealedImage,
+  SealOptions,
 } from '../../abi/images.ts'
 import type { BlobLike } from '../../abi/tree.ts'
 import { encodeUtf8 } from '../../abi/utf8.ts'
@@ -27,13 +30,14 @@ import { diffUpper } from '../../fs/overlay/diff.ts'
 import { Marks } from '../../fs/overlay/marks.ts'
 import type { OverlayFilesystem } from '../../fs/overlay/overlay.ts'
 import { type ChangedName, commitUpper, discardUpper } from '../../fs/overlay/rebase.ts'
-import { untilDone, type Waiting } from '../../kernel/attempts.ts'
+import { loaded, untilDone, type Waiting } from '../../kernel/attempts.ts'
 import type { Dentry } from '../../vfs/dentry.ts'
 import type { DirectoryInode, Filesystem, PageSource } from '../../vfs/inode.ts'
-import type { Mount, Superblock } from '../../vfs/mount.ts'
+import { type Mount, type Superblock, VirtualDentry } from '../../vfs/mount.ts'
 import type { Vfs } from '../../vfs/vfs.ts'
 import { Attempt } from '../../vfs/waiting.ts'
 import type { Bundle } from '../bundle.ts'
+import { overMemory } from '../mounts/layering.ts'
 import type { ArchiveForm } from './build-layer.ts'
 import { type ImageDocuments, imageArchive, type StoredLayer } from './export-image.ts'
 import type { ArchiveHost } from './host.ts'
@@ -150,7 +154,7 @@ export class Images implements Answers {
 
   /** Errors: EBUSY for a socket in the upper; EINVAL for a name that no layer can have; EEXIST; ENOSPC never. */
   async commit(id: string, { name, config = {} }: CommitOptions): Promise<ImageInfo> {
-    const { vfs, host, bundle, rootOf } = this.#options
+    const { vfs, bundle, rootOf } = this.#options
     const root = rootOf(id)
     const { overlay, superblock } = root
     if (name !== undefined) bundle.requireFree(name)
@@ -165,11 +169,7 @@ export class Images implements Answers {
       config: readDocument('config', encodeUtf8(JSON.stringify({ rootfs: NO_LAYERS, ...raw })), 'config'),
     }
     const { bytes, mount, lowers } = await this.#step((attempt) => {
-      const reader = new LayerReader('layer', {
-        limits: { entries: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY },
-      })
-      writeLayer(upperOf(overlay), (piece) => reader.push(piece), { form: 'layer', marks: overlay.marks, attempt })
-      const filesystem = reader.end()
+      const { filesystem, bytes } = layerOf(overlay, attempt)
       const before = root.lowers
       const layer = vfs.newMount(vfs.newFilesystem({ type: 'layer', internal: filesystem }))
       try {
@@ -181,8 +181,15 @@ export class Images implements Answers {
       const held = vfs.newMount(layer.superblock)
       overlay.onRelease(() => vfs.discard(held))
       root.lowers = [held, ...before]
-      return { bytes: reader.source as PieceSource, mount: layer, lowers: before }
+      return { bytes, mount: layer, lowers: before }
     })
+    await this.#keep(mount, bytes)
+    return this.#enter(name, [mount, ...this.#again(lowers)], documents, undefined, [])
+  }
+
+  /** What is known of a layer that was made here. */
+  async #keep(mount: Mount, bytes: PieceSource): Promise<void> {
+    const { host } = this.#options
     const diffId = `sha256:${await host.digest('sha256', bytes.pieces())}`
     const { filesystem } = mount.superblock
     const { files } = filesystem as LayerFilesystem
@@ -194,7 +201,39 @@ export class Images implements Answers {
       entries: files,
       bytes,
     })
-    return this.#enter(name, [mount, ...this.#again(lowers)], documents, undefined, [])
+  }
+
+  /**
+   * Measures all files of an image: a further layer holds the trees against which a mount checks them. Nothing else changes.
+   * Errors: ENOENT; EEXIST for the name; ENAMETOOLONG, EIO and so on for a file that cannot be measured.
+   */
+  async seal(name: string, { name: wanted, rootName = '/' }: SealOptions): Promise<SealedImage> {
+    const { vfs, bundle, waiting } = this.#options
+    const { documents, layers } = this.#require(name)
+    if (wanted !== undefined) bundle.requireFree(wanted)
+    const type = vfs.types.lookup('verity')
+    if (type?.load) await loaded(waiting, type.load())
+    const lowers = layers.map((mount) => new VirtualDentry(mount, mount.root))
+    const held: Mount[] = []
+    const hold = async (make: (attempt: Attempt) => Mount): Promise<Mount> => {
+      held.push(await this.#step(make))
+      return held.at(-1)!
+    }
+    try {
+      // Nobody else has it, so it is the same at each step.
+      const { superblock } = await hold((attempt) => overMemory(attempt, { vfs, lowers, source: name }))
+      const request = { type: 'verity', data: `root_name=${rootName}`, internal: { lower: superblock.root.inode } }
+      const { root } = await hold((attempt) => vfs.newMount(vfs.newFilesystem({ ...request, attempt })))
+      await this.#step((attempt) => root.inode.enableVerity!(attempt))
+      const overlay = superblock.filesystem as OverlayFilesystem
+      const { filesystem, bytes } = await this.#step((attempt) => layerOf(overlay, attempt))
+      const mount = vfs.newMount(vfs.newFilesystem({ type: 'layer', internal: filesystem }))
+      await this.#keep(mount, bytes)
+      const info = await this.#enter(wanted, [mount, ...this.#again(layers)], documents, undefined, [])
+      return { ...info, rootHash: toHex(root.inode.measureVerity!()!) }
+    } finally {
+      for (const mount of held.reverse()) vfs.discard(mount)
+    }
   }
 
   async discard(id: string): Promise<void> {
@@ -344,6 +383,18 @@ export class Images implements Answers {
 }
 
 const NO_LAYERS = { diff_ids: [] }
+
+/** What an overlay's upper has, as a layer. */
+function layerOf(
+  overlay: OverlayFilesystem,
+  attempt: Attempt,
+): { readonly filesystem: LayerFilesystem; readonly bytes: PieceSource } {
+  const reader = new LayerReader('layer', {
+    limits: { entries: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY },
+  })
+  writeLayer(upperOf(overlay), (piece) => reader.push(piece), { form: 'layer', marks: overlay.marks, attempt })
+  return { filesystem: reader.end(), bytes: reader.source as PieceSource }
+}
 
 function upperOf(overlay: OverlayFilesystem): DirectoryInode {
   if (!overlay.upperRoot) throw new ErrnoError('EROFS', undefined, 'the root has no upper layer')

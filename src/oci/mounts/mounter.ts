@@ -57,6 +57,7 @@ export function planMounts(spec: Spec, known: Known, warn: (warning: string) => 
       source: hints?.source ?? spec.root?.path,
       readonly,
       upper: hints?.overlay && !readonly ? hints.overlay.upper : upper,
+      verity: hints?.verity,
     },
     mounts,
   }
@@ -69,7 +70,7 @@ export function planMounts(spec: Spec, known: Known, warn: (warning: string) => 
 export async function mountAll(spec: Spec, options: MounterOptions): Promise<Mounted> {
   const setUp = new SetUp(options)
   const { root, mounts } = planMounts(spec, options, options.warn)
-  await loadTypes(mounts, options)
+  await loadTypes([{ place: ROOT, destination: '/', verity: root.verity }, ...mounts], options)
   const plan = { ...root, restore: options.restore }
   if (plan.restore && (!plan.upper || plan.upper.volume !== undefined)) {
     throw new Error('a snapshot restores an upper layer in memory, and the root of this container has none')

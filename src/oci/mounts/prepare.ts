@@ -11,6 +11,7 @@ import { namedError } from './set-up.ts'
 import { REPLICA, type SharedVolumes } from './shared-volumes.ts'
 import { type MountType, mountType, mountTypes } from './types.ts'
 import { type DealtBind, dealUppers, type Upper, type UppersConfig } from './uppers.ts'
+import { isVerityOption, type Verity, verityOptions } from './verity.ts'
 
 /** What a mount is to become. */
 export interface PreparedMount {
@@ -27,6 +28,8 @@ export interface PreparedMount {
   readonly options: MountOptions
   /** What takes the changes of a bind; undefined for one without a layer. */
   readonly upper?: Upper | undefined
+  /** It is checked against a hash. */
+  readonly verity: Verity | undefined
   /** It is a replica of a volume that containers share. */
   readonly hint: MountHint | undefined
   /** What it is found again by when it is restored: its destination, and from the second of one destination on a number. */
@@ -84,6 +87,14 @@ function prepareMount(
   { vfs: { types }, shared }: Known,
   warn: (warning: string) => void,
 ): PreparedMount | undefined {
+  const given = spec.options ?? []
+  let verity: Verity | undefined
+  try {
+    // Also of a type that is skipped, as gVisor has it.
+    verity = verityOptions(given, (option, rule) => warn(`${place}.options[${option}]: ${rule}`))
+  } catch (error) {
+    throw namedError(error, place, destination)
+  }
   const hint = shared.hintOf(spec.source)
   const type = hint ? hint.type : isBind(spec) ? bindType(spec) : (spec.type ?? '')
   const is = hint ? REPLICA : mountType(type, types)
@@ -93,8 +104,10 @@ function prepareMount(
     return undefined
   }
   try {
-    const options = mountOptions(spec.options ?? [], is, place, warn)
-    return { spec, place, mandatory, destination, type, is, options, hint, unique }
+    // The others keep their numbers in messages.
+    const others = given.map((option) => (isVerityOption(option) ? 'defaults' : option))
+    const options = mountOptions(others, is, place, warn)
+    return { spec, place, mandatory, destination, type, is, options, verity, hint, unique }
   } catch (error) {
     throw namedError(error, place, destination)
   }

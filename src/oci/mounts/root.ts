@@ -6,17 +6,20 @@
  * root has a parent, which pivot_root(2) asks for.
  */
 
-import type { Mount, MountNamespace } from '../../vfs/mount.ts'
+import { type Mount, type MountNamespace, VirtualDentry } from '../../vfs/mount.ts'
 import type { Vfs } from '../../vfs/vfs.ts'
 import { withUpper } from './layering.ts'
 import { type Fill, requireDirectory, type SetUp } from './set-up.ts'
 import type { Upper } from './uppers.ts'
+import { type Verity, verityOver } from './verity.ts'
 
 export interface RootPlan {
   /** What `root.path` says; undefined for an empty root. */
   readonly source: string | undefined
   readonly readonly: boolean
   readonly upper: Upper | undefined
+  /** The tree is checked against a hash. */
+  readonly verity: Verity | undefined
   /** A snapshot that the upper starts with. */
   readonly restore: Fill | undefined
 }
@@ -46,8 +49,18 @@ export function putRoot(namespace: MountNamespace, setUp: SetUp, plan: RootPlan)
 
 function makeRoot(setUp: SetUp, plan: RootPlan): Root {
   const { vfs, bundle, attempt } = setUp
-  const { source, readonly, upper, restore } = plan
+  const { source, readonly, upper, restore, verity } = plan
   if (source === undefined) return { mount: emptyRoot(setUp, plan), lowers: undefined }
+  if (verity) {
+    const tree = requireDirectory(bundle.find(source, attempt), 'root.path', source)
+    const checked = verityOver(setUp, tree, verity, { name: '/', source, flags: { readonly } })
+    if (!upper) return { mount: checked, lowers: undefined }
+    try {
+      return overLayers(setUp, upper, source, [new VirtualDentry(checked, checked.root)], restore)
+    } finally {
+      vfs.discard(checked)
+    }
+  }
   if (!upper) {
     const { mount, dentry } = requireDirectory(bundle.find(source, attempt), 'root.path', source)
     return {
@@ -57,6 +70,17 @@ function makeRoot(setUp: SetUp, plan: RootPlan): Root {
   }
   const lowers = bundle.layers(source, attempt)
   for (const place of lowers) requireDirectory(place, 'root.path', source)
+  return overLayers(setUp, upper, source, lowers, restore)
+}
+
+function overLayers(
+  setUp: SetUp,
+  upper: Upper,
+  source: string,
+  lowers: readonly VirtualDentry[],
+  restore: RootPlan['restore'],
+): Root {
+  const { vfs } = setUp
   let held: readonly Mount[] | undefined
   const holding = (mounts: readonly Mount[]) => {
     held = mounts

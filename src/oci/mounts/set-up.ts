@@ -32,6 +32,8 @@ export interface SetUpOptions {
   /** What fills a filesystem in memory before it is mounted, by what its mount is found again by; `/` is the root. */
   readonly contents: (unique: string) => Fill | undefined
   readonly fuse: FuseServers
+  /** Ends the sandbox; `reason` is for a person. */
+  readonly panic: (reason: string) => void
   readonly warn: (warning: string) => void
   /** The descriptors of the process for which something is mounted. */
   readonly openFile?: MountRequest['openFile'] | undefined
@@ -45,6 +47,7 @@ export class SetUp {
   readonly processes: PidNamespace
   readonly cgroups: ContainerCgroups
   readonly fuse: FuseServers
+  readonly panic: (reason: string) => void
   readonly openFile: MountRequest['openFile']
   readonly warn: (warning: string) => void
   /** What steps hold while they wait. */
@@ -59,9 +62,10 @@ export class SetUp {
   readonly #contents: SetUpOptions['contents']
 
   constructor(options: SetUpOptions) {
-    const { vfs, bundle, waiting, volumes, shared, processes, cgroups, fuse, contents, warn, openFile } = options
+    const { vfs, bundle, waiting, volumes, shared, processes, cgroups, fuse, panic, contents, warn, openFile } = options
     this.cgroups = cgroups
     this.fuse = fuse
+    this.panic = panic
     this.openFile = openFile
     this.vfs = vfs
     this.bundle = bundle

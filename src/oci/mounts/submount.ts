@@ -5,10 +5,11 @@ import { spread } from '../../vfs/propagation.ts'
 import { type MountPointOptions, makeMountPoint } from './mount-point.ts'
 import type { PreparedMount } from './prepare.ts'
 import type { SetUp } from './set-up.ts'
+import { verified } from './verity.ts'
 
 export function mountSubmount(setUp: SetUp, mount: PreparedMount): void {
-  const { destination, is, options, mandatory } = mount
-  const made = is.make(setUp, mount)
+  const { destination, is, options, mandatory, verity } = mount
+  const made = verity ? verified(setUp, { ...mount, verity }) : is.make(setUp, mount)
   attach(setUp, made, destination, { synthetic: mandatory })
   const { propagation } = options
   if (propagation) spread(made, propagation.to, propagation.recursive, setUp.vfs.numbers.groups)

@@ -13,6 +13,7 @@ import { overlayOf, overMemory, volumeAsUpper, withUpper } from './layering.ts'
 import { TAKEOVER } from './options.ts'
 import type { PreparedMount } from './prepare.ts'
 import type { SetUp } from './set-up.ts'
+import { verityByPath } from './verity.ts'
 
 export interface MountType {
   /** What mount(2) calls the type that is mounted. */
@@ -59,6 +60,11 @@ const TYPES: Readonly<Record<string, MountType>> = {
   devpts: kernelType('devpts', 'newinstance', 'ptmxmode', 'mode', 'uid', 'gid', 'max'),
   cgroup: { filesystem: 'cgroup', data: ['all', ...CONTROLLERS], plainData: true, make: cgroup },
   mqueue: kernelType('mqueue'),
+  verity: {
+    filesystem: 'verity',
+    data: ['root_hash', 'root_name', 'lower_path', 'dentry_cache_limit'],
+    make: verityByPath,
+  },
   fuse: {
     filesystem: 'fuse',
     data: ['fd', 'rootmode', 'user_id', 'group_id', 'default_permissions', 'allow_other', 'max_read', 'subtype'],
