@@ -123,11 +123,8 @@ export class Runtime implements Host {
     this.vfs.types.register(overlayType)
     this.vfs.types.register(goferType(options.readers))
     this.vfs.types.register(onDemand('fuse', async () => (await import('../fs/fuse/fuse.ts')).fuseType))
-<<<<<<< HEAD
     this.vfs.types.register(onDemand('mqueue', async () => (await import('../fs/mqueue/mqueue.ts')).mqueueType()))
-=======
     this.vfs.types.register(onDemand('verity', async () => (await import('../fs/verity/sha256.ts')).verityType))
->>>>>>> 48318a2 (verity: images and mounts are checked against one hash while they are read; image.seal() and container.fs.enableVerity() measure them)
     this.fuse = new FuseServers(this.vfs)
     for (const type of [...devtmpfsTypes(devices), devptsType]) this.vfs.types.register(type)
     this.programs = new Programs(options.runner, options)
