@@ -75,7 +75,7 @@ export class Tab {
       .map(({ destination, type, source, options }) => `${destination} ${type} ${source} ${options.join()}`)
   }
 
-  /** What lstat tells of every file below a path, but for the device, and but for what proc and sysfs make up. */
+  /** What lstat tells of every file below a path, but for the device, and but for what proc, sysfs and devpts make up. */
   async tree(id: string, path = '/', found: Record<string, object> = {}): Promise<Record<string, object>> {
     const files = this.runtime.files(id)
     const { dev: _, atime, ...stat } = await files.lstat(path)
@@ -85,7 +85,7 @@ export class Tab {
     if (!isDirectory) return found
     for (const { name } of await files.readdir(path, false)) {
       const below = `${path === '/' ? '' : path}/${name}`
-      if (below !== '/proc' && below !== '/sys') await this.tree(id, below, found)
+      if (!['/proc', '/sys', '/dev/pts'].includes(below)) await this.tree(id, below, found)
     }
     return found
   }
