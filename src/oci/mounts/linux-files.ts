@@ -29,7 +29,8 @@ export async function applyLinux(
   const each = async <T>(field: string, list: readonly T[], pathOf: (item: T) => string, work: (item: T) => void) => {
     for (const [i, item] of list.entries()) await setUp.at(`linux.${field}[${i}]`, pathOf(item), () => work(item))
   }
-  const nulls = maskedPaths.length > 0 ? nodeApart(vfs, 'char', deviceNumber(1, 3), {}) : undefined
+  const makeNull = () => nodeApart(vfs, 'char', deviceNumber(1, 3), {})
+  const nulls = maskedPaths.length > 0 ? await setUp.at('linux.maskedPaths', '/dev/null', makeNull) : undefined
   try {
     await each(
       'devices',
@@ -124,6 +125,9 @@ function nodeApart(vfs: Vfs, kind: FileKind, rdev: number, device: Partial<Devic
   try {
     makeDevice(task, '/node', kind, rdev, device)
     return resolve(task, root, '/node', true)
+  } catch (error) {
+    vfs.discard(mount)
+    throw error
   } finally {
     task.release()
   }

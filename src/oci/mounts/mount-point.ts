@@ -90,9 +90,9 @@ class Making {
         whileWritable(at.mount, () => {
           if (kind === 'directory') makeDirectory(context, at, name, 0o755)
           else makeNode(context, at, name, 'file', 0o644)
+          const remove = kind === 'directory' ? removeDirectory : unlink
+          this.#undo.push(() => whileWritable(at.mount, () => remove(context, at, name)))
         })
-        const remove = kind === 'directory' ? removeDirectory : unlink
-        this.#undo.push(() => whileWritable(at.mount, () => remove(context, at, name)))
         return resolve(context, at, name, false)
       } catch (error) {
         if (!(error instanceof ErrnoError && REFUSALS.has(error.code))) throw error

@@ -16,6 +16,8 @@ import type { Vfs } from '../../vfs/vfs.ts'
 import type { MountSpec, SpecInput } from '../spec.ts'
 
 export let world: World
+/** Where volumes are kept. */
+export let site: MemorySite
 export let vfs: Vfs
 /** What the kernel holds before a test, and after it. */
 export let before: unknown
@@ -26,6 +28,9 @@ export const held = () => ({
   mounts: [...vfs.superblocks].reduce((sum, { views }) => sum + views.size, 0),
   opens: [...vfs.superblocks].reduce((sum, { opens }) => sum + opens, 0),
   devices: vfs.anonymousDevices.inUse,
+  groups: vfs.numbers.groups.inUse,
+  volumes: site.locks.size,
+  shared: world.runtime.shared.masters.size,
   tasks: vfs.tasks.size,
   faults: checkMountTree(vfs),
 })
@@ -33,7 +38,8 @@ export const held = () => ({
 /** Each test of a file gets a kernel of its own. */
 export function eachInAWorld(): void {
   beforeEach(() => {
-    world = bootWorld({ volumes: new MemorySite().host })
+    site = new MemorySite()
+    world = bootWorld({ volumes: site.host })
     vfs = world.runtime.vfs
     world.runtime.provide('image', {
       entries: [
