@@ -32,7 +32,13 @@ export interface FlagOptions {
   readonly allowRootfsTarAnnotation?: boolean | undefined
 }
 
-export interface BootOptions extends FlagOptions {
+/** What programs are told of the machine. */
+export interface MachineOptions {
+  /** One line: what /sys/class/dmi/id/product_name says. Left out, it is not there. */
+  readonly productName?: string | undefined
+}
+
+export interface BootOptions extends FlagOptions, MachineOptions {
   /** Forces a platform; otherwise the best available one is taken. */
   readonly platform?: PlatformName
   /** A MessagePort at whose other end the page makes Workers for guests, by GuestOrder. Without it there is no `worker`. */

@@ -2,7 +2,7 @@
 
 import type { CheckpointOptions, KeptCheckpoint, RestoreOptions } from '../abi/checkpoints.ts'
 import type { ImageInfo, ImportImageOptions } from '../abi/images.ts'
-import type { BootOptions, BootReport, ContainerState, FlagOptions, PlatformName } from '../abi/wire.ts'
+import type { BootOptions, BootReport, ContainerState, FlagOptions, MachineOptions, PlatformName } from '../abi/wire.ts'
 import type { SpecInput } from '../oci/spec.ts'
 import { asyncDispose } from './async-dispose.ts'
 import { type Bytes, blobOf } from './blobs.ts'
@@ -18,7 +18,7 @@ import { moved } from './process.ts'
 import { type Files, tree } from './tree.ts'
 import { Volumes } from './volumes.ts'
 
-export interface SandboxOptions extends FlagOptions {
+export interface SandboxOptions extends FlagOptions, MachineOptions {
   /** Where programs run and how their calls wait. Left out: the best that this page can have. */
   platform?: PlatformName
   /** Trees to provide from the start, by name: see `provide`. */

@@ -161,6 +161,19 @@ test('B176 sysfs is the fixed tree, readable, and nobody’s to change', async (
   expect((await files().stat('/sys/devices'))!.mode & 0o777).toBe(0o755)
 })
 
+test('B177 sysfs tells the product’s name where the sandbox was booted with one, as Linux does of firmware', async () => {
+  await expect(files().stat('/sys/devices/virtual')).rejects.toMatchObject({ code: 'ENOENT' })
+  const { runtime, close } = bootWorld({ productName: 'Teapot 418' })
+  await runtime.create('c', {})
+  const inside = runtime.files('c')
+  for (const path of ['/sys/devices/virtual/dmi/id/product_name', '/sys/class/dmi/id/product_name']) {
+    expect(Buffer.from(await inside.readFile(path)).toString()).toBe('Teapot 418\n')
+  }
+  expect((await inside.stat('/sys/class/dmi/id/product_name')).mode & 0o777).toBe(0o444)
+  await close()
+  expect(() => bootWorld({ productName: 'two\nlines' })).toThrow('productName must be one line of text')
+})
+
 const AS_THEY_ARE = {
   stdin: { initial: new TextEncoder().encode('typed'), more: true },
   stdout() {},

@@ -12,6 +12,7 @@ import type {
   CreateRequest,
   FlagOptions,
   LibraryRequest,
+  MachineOptions,
   MountInfo,
   ProcessStats,
   Progress,
@@ -57,7 +58,7 @@ import { type MountSpec, parseProcess, parseSpec, type Spec } from './spec.ts'
 import { NO_VOLUMES, type VolumeHost, Volumes } from './volumes.ts'
 
 /** What a runtime needs of the machine: `host/` implements it. */
-export interface RuntimeOptions extends Waiting, FlagOptions {
+export interface RuntimeOptions extends Waiting, FlagOptions, MachineOptions {
   readonly entropy: Entropy
   readonly machine: Machine
   readonly readers: ContentReaders
@@ -115,7 +116,7 @@ export class Runtime implements Host {
     this.vfs.types.register(
       procType(this.system, ({ internal }) => (internal as PidNamespace) ?? new PidNamespace(() => 0)),
     )
-    this.vfs.types.register(sysType({ machine: options.machine, cgroups: true }))
+    this.vfs.types.register(sysType({ ...options, cgroups: true }))
     this.vfs.types.register(
       onDemand('cgroup', async () => (await import('../fs/cgroup/cgroup.ts')).cgroupType(this.system.cgroups)),
     )

@@ -7,7 +7,7 @@
 import { ErrnoError } from '../../abi/errno.ts'
 import type { Machine } from '../../abi/platform.ts'
 import type { FilesystemType } from '../../vfs/filesystem.ts'
-import { directory, file, KernfsFilesystem, type Node } from '../kernfs.ts'
+import { directory, file, KernfsFilesystem, link, type Node } from '../kernfs.ts'
 
 /** SYSFS_MAGIC (linux/magic.h). */
 const MAGIC = 0x62656572
@@ -24,7 +24,12 @@ export interface SysOptions {
   readonly productName?: string | undefined
 }
 
+/** Errors: EINVAL for a product's name that is not a line of text. */
 export function sysType(options: SysOptions): FilesystemType {
+  const { productName } = options
+  if (productName !== undefined && (typeof productName !== 'string' || /[\n\0]/.test(productName))) {
+    throw new ErrnoError('EINVAL', undefined, 'productName must be one line of text')
+  }
   return {
     name: 'sysfs',
     userMountable: true,
@@ -57,7 +62,7 @@ export function sysFiles({ machine: { cpus }, cgroups, productName }: SysOptions
   return {
     block: folder({}),
     bus: folder({}),
-    class: folder(productName === undefined ? {} : { dmi: folder({}) }),
+    class: folder(productName === undefined ? {} : { dmi: folder({ id: link('../../devices/virtual/dmi/id') }) }),
     dev: folder({ block: folder({}), char: folder({}) }),
     devices: folder({ system: folder({ cpu, node }), ...dmi }),
     firmware: folder({}),
