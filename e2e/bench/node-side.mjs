@@ -7,19 +7,19 @@ import { runOurs } from './ours.mjs'
 const [, , side = '', wasm = ''] = process.argv
 const bytes = new Uint8Array(readFileSync(wasm))
 
-/** @type {Record<string, () => Promise<(args: string[]) => Promise<{ stdout: string, exitCode: number }>>>} */
+/** @type {Record<string, () => Promise<(args: string[], system: boolean) => Promise<{ stdout: string, exitCode: number }>>>} */
 const sides = {
-  ours: async () => (args) => runOurs(bytes, args, { platform: 'inline' }),
+  ours: async () => (args, system) => runOurs(bytes, args, { platform: 'inline', system }),
   shim: async () => {
     const module = await WebAssembly.compile(bytes)
     return (args) => runShim(module, { args })
   },
 }
-const run = await /** @type {() => Promise<(args: string[]) => Promise<object>>} */ (sides[side])()
+const run = await /** @type {() => Promise<(args: string[], system: boolean) => Promise<object>>} */ (sides[side])()
 
-process.on('message', async (/** @type {string[]} */ args) => {
+process.on('message', async (/** @type {{ args: string[], system: boolean }} */ { args, system }) => {
   try {
-    process.send?.(await run(args))
+    process.send?.(await run(args, system))
   } catch (error) {
     process.send?.({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
   }

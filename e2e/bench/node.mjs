@@ -3,12 +3,23 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { runNodeWasi, temporaryDirectory } from '../reference/node-wasi.mjs'
+import { UNREAD } from './rows.mjs'
 import { answer } from './sides.mjs'
 
 /** @param {string} wasm path of the benchmark guest @returns {Promise<Side[]>} */
 export async function nodeSides(wasm) {
+  const ours = await inProcess('ours', 'inline', wasm)
   return [
-    await inProcess('ours', 'inline', wasm),
+    ours,
+    // In the same process, so that it is the same compiled code.
+    {
+      ...ours,
+      side: 'without_proc',
+      platform: '',
+      rows: UNREAD,
+      run: (args) => ours.run(args, false),
+      async close() {},
+    },
     await inProcess('shim', '', wasm),
     {
       where: 'node',
@@ -29,7 +40,7 @@ export async function nodeSides(wasm) {
   ]
 }
 
-/** @param {'ours' | 'shim'} side @param {string} platform @param {string} wasm @returns {Promise<Side>} */
+/** @param {'ours' | 'shim'} side @param {string} platform @param {string} wasm */
 async function inProcess(side, platform, wasm) {
   const child = fork(fileURLToPath(new URL('node-side.mjs', import.meta.url)), [side, wasm], {
     serialization: 'advanced',
@@ -45,13 +56,14 @@ async function inProcess(side, platform, wasm) {
   })
   await message()
   return {
-    where: 'node',
+    where: /** @type {const} */ ('node'),
     side,
     platform,
     atTenfold: side === 'ours',
-    async run(args) {
+    /** @param {string[]} args @returns {Promise<number>} */
+    async run(args, system = true) {
       const outcome = message()
-      child.send(args, (error) => error && asked.shift()?.reject(error))
+      child.send({ args, system }, (error) => error && asked.shift()?.reject(error))
       return answer(args, await outcome)
     },
     async close() {

@@ -3,7 +3,7 @@
  * Invariant: of several measurements of one thing the least counts, for noise only ever adds.
  *
  * @typedef {'node' | 'chromium'} Where
- * @typedef {'ours' | 'shim' | 'node_wasi' | 'floor'} SideName
+ * @typedef {'ours' | 'without_proc' | 'shim' | 'node_wasi' | 'floor'} SideName
  * @typedef {{ where: Where, side: SideName, platform: string, row: string, n: number, ns: number }} Measurement
  *   `platform` of a peer is ''; `ns` is nanoseconds per operation
  *
@@ -127,7 +127,7 @@ const ratio = (value) => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.
 /**
  * The bar. Where guests run in the kernel's Worker, or without any: every row at least as fast as the shim and, in Node, as
  * node:wasi, and twice as fast as node:wasi in the geometric mean. On `worker`: no more above `inline` than the bare parts of a
- * call between threads cost (platforms.mjs). Everywhere: no growth above the limit, but where node:wasi grows as much.
+ * call between threads cost (platforms.mjs). With /proc and /sys as without them. Everywhere: no growth above the limit, but where node:wasi grows as much.
  *
  * @param {readonly ReportRow[]} report
  * @param {readonly Measurement[]} measurements
@@ -154,9 +154,31 @@ export function verdict(report, measurements) {
         .map((r) => `${r.name}: ${r.growth.toFixed(2)}`),
     )
   }
+  judgeProc(measurements, say)
   judgePlatforms(report, measurements, say)
   if (report.length === 0) return { held: false, lines: ['MISSED  nothing was measured'] }
   return { held, lines }
+}
+
+/** What is made when it is read costs nothing who does not read it: seen at the larger size, where least else is measured.
+ * @param {readonly Measurement[]} measurements @param {Say} say */
+function judgeProc(measurements, say) {
+  const without = measurements.filter(({ side }) => side === 'without_proc')
+  const logs = [...new Set(without.map(({ row }) => row))].map((row) => {
+    const n = Math.max(...without.filter((m) => m.row === row).map((m) => m.n))
+    /** @type {(side: SideName) => number} */
+    const least = (side) =>
+      Math.min(
+        ...measurements
+          .filter((m) => m.side === side && m.where === 'node' && m.row === row && m.n === n)
+          .map(({ ns }) => ns),
+      )
+    return Math.log(least('ours') / least('without_proc'))
+  })
+  if (logs.length === 0) return
+  const times = Math.exp(logs.reduce((sum, log) => sum + log, 0) / logs.length)
+  const what = `/proc and /sys cost nothing to a guest that reads neither: ${times.toFixed(2)} times a call without them`
+  say('node, inline', what, times <= 1.2 ? [] : ['no more than 1.2 times, by which two runs of one thing may differ'])
 }
 
 /** @param {string} place @param {ReportRow[]} group @param {Say} say */

@@ -73,6 +73,15 @@ test.each([
   expect(lines.filter((line) => line.startsWith('MISSED')).join()).toContain(rule)
 })
 
+test.each([
+  [2390, true],
+  [2410, false],
+])('a call of %d ns with /proc and /sys, 2000 without them: %s', (ns, held) => {
+  const without: Measurement = { where: 'node', side: 'without_proc', platform: '', row: 'stat', n: 1000, ns: 2000 }
+  const { lines } = judged([...stat(ns, ns, 9000, 9000), without])
+  expect(lines.find((line) => line.includes('/proc'))).toMatch(held ? /^held/ : /^MISSED/)
+})
+
 test('the bar is missed where nothing was measured', () => {
   expect(judged([]).held).toBe(false)
 })

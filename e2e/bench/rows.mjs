@@ -37,5 +37,8 @@ export const rows = [
   { name: 'open-append-close', title: 'open, append, close', n: 1000 },
 ]
 
+/** In which it is seen what /proc and /sys cost a guest that reads neither: walks, opens and a call by descriptor. */
+export const UNREAD = ['fstat', 'stat-depth-1', 'open-close']
+
 /** @param {Row} row @returns {{ n: number, from: number, to: number }} all three sizes; two of them may be one */
 export const sizes = ({ n, from = n }) => ({ n, from, to: from * 10 })

@@ -63,6 +63,7 @@ for (const where of /** @type {const} */ (['node', 'chromium'])) {
 
 /** @param {import('./rows.mjs').Row} row @param {import('./sides.mjs').Side} side */
 async function measure(row, side) {
+  if (side.rows?.includes(row.name) === false) return
   const { n, from, to } = sizes(row)
   for (const size of new Set(side.atTenfold ? [n, from, to] : [n])) {
     const { where, platform } = side

@@ -4,6 +4,7 @@
  * @property {import('./report.mjs').Where} where
  * @property {import('./report.mjs').SideName} side
  * @property {string} platform    of ours; '' for a peer
+ * @property {readonly string[]} [rows]  the only ones that it is measured in, by name
  * @property {boolean} atTenfold  whether it is measured at ten times the size, too
  * @property {(args: string[]) => Promise<number>} run  the guest, on an empty file system: nanoseconds per operation
  * @property {() => Promise<void>} close

@@ -61,8 +61,8 @@ export class FilesystemConfig implements Stream {
       uid,
       gid,
       byKernel: false,
+      by,
       attempt: by.attempt,
-      openFile: (fd: number) => by.openFile?.(fd),
       hold: (path: string) => this.#vfs.hold(resolve(by, by.root, path, true)),
     }
     this.#created = this.#vfs.newFilesystem(request)

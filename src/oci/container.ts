@@ -29,8 +29,7 @@ import { openAll, type Redirections, releaseAll } from '../kernel/redirections.t
 import type { System } from '../kernel/system.ts'
 import { Task } from '../kernel/task.ts'
 import { traceTo } from '../kernel/trace-file.ts'
-import { credentialsOf } from '../vfs/context.ts'
-import type { FileDescription } from '../vfs/description.ts'
+import { type Context, credentialsOf } from '../vfs/context.ts'
 import type { Inode } from '../vfs/inode.ts'
 import type { MountNamespace } from '../vfs/mount.ts'
 import { releaseNamespace } from '../vfs/mount-tree.ts'
@@ -152,10 +151,9 @@ export class Container {
     return this.#namespace
   }
 
-  /** The open files behind the descriptors of one of its processes; undefined for a process of another. */
-  openFileOf(pid: number): ((fd: number) => FileDescription | undefined) | undefined {
-    const task = this.#processes.get(pid)?.task
-    return task && ((fd) => task.openFile(fd))
+  /** Whether somebody is one of its processes, or the page's hand in its files. */
+  isOf(who: Context): boolean {
+    return who === this.#task || this.#processes.of(who) !== undefined
   }
 
   get processes(): ContainerProcesses {

@@ -36,6 +36,8 @@ import { PidNamespace } from '../kernel/pid-namespace.ts'
 import type { GuestRunner, Process, ProcessStdio } from '../kernel/process.ts'
 import { signalNumber } from '../kernel/signals.ts'
 import { System } from '../kernel/system.ts'
+import type { Task } from '../kernel/task.ts'
+import type { Context } from '../vfs/context.ts'
 import { onDemand } from '../vfs/filesystem.ts'
 import { Vfs } from '../vfs/vfs.ts'
 import type { ArchiveHost } from './archive/host.ts'
@@ -114,7 +116,7 @@ export class Runtime implements Host {
     this.vfs = new Vfs(options.clock, devices)
     this.system = new System(this.vfs, devices, options.machine, options.entropy)
     this.vfs.types.register(
-      procType(this.system, ({ internal }) => (internal as PidNamespace) ?? new PidNamespace(() => 0)),
+      procType(this.system, ({ internal, by }) => (internal as PidNamespace | undefined) ?? this.#processesOf(by)),
     )
     this.vfs.types.register(sysType({ ...options, cgroups: true }))
     this.vfs.types.register(
@@ -257,6 +259,13 @@ export class Runtime implements Host {
     }
   }
 
+  /** The processes among which somebody is, or whose container's files the page has a hand in. */
+  #processesOf(who: Context | undefined): PidNamespace | undefined {
+    for (const container of this.#containers.values())
+      if (who && container?.isOf(who)) return container.processes.processes
+    return undefined
+  }
+
   #mounting(processes: ContainerProcesses, warn: (warning: string) => void): SetUpOptions {
     const { vfs, waiting, volumes, shared, fuse } = this
     const panic = (reason: string) => this.panic(reason)
@@ -271,8 +280,8 @@ export class Runtime implements Host {
   async mount(id: string, input: unknown, pid?: number): Promise<string[]> {
     const { spec, warnings } = parseSpec({ mounts: [input] })
     const container = this.#get(id)
-    const openFile = pid === undefined ? undefined : this.#openFileOf(pid)
-    await this.mountFurther(container, spec.mounts![0]!, { warnings, openFile })
+    const by = pid === undefined ? undefined : this.#taskOf(pid)
+    await this.mountFurther(container, spec.mounts![0]!, { warnings, by })
     return warnings
   }
 
@@ -289,10 +298,10 @@ export class Runtime implements Host {
     container.further.push(mount)
   }
 
-  #openFileOf(pid: number): SetUpOptions['openFile'] {
+  #taskOf(pid: number): Task {
     for (const container of this.#containers.values()) {
-      const openFile = container?.openFileOf(pid)
-      if (openFile) return openFile
+      const task = container?.processes.processes.get(pid)?.task
+      if (task) return task
     }
     throw new ErrnoError('ESRCH', undefined, `no process ${pid} is running`)
   }

@@ -6,7 +6,7 @@
 
 import { ErrnoError } from '../abi/errno.ts'
 import type { Clock } from '../abi/platform.ts'
-import type { FileDescription } from './description.ts'
+import type { Context } from './context.ts'
 import type { Filesystem, Inode } from './inode.ts'
 import type { Attempt } from './waiting.ts'
 
@@ -24,8 +24,8 @@ export interface MountRequest {
   readonly dev: number
   /** What the kernel itself hands over and no text can say: layers, trees. The type says what it takes. */
   readonly internal?: unknown
-  /** The open file behind a descriptor of who mounts: for options such as `fd=3`. */
-  readonly openFile?: ((fd: number) => FileDescription | undefined) | undefined
+  /** Who mounts: whose descriptors options such as `fd=3` mean, and among whose processes it is. */
+  readonly by?: Context | undefined
   /** What a path means to who mounts, kept alive until it is released: for options such as `lower_path=/data`. */
   readonly hold?: ((path: string) => Held) | undefined
   /** What the mount holds while it waits; left out, it cannot wait. */

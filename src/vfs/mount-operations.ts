@@ -70,7 +70,7 @@ export function mountAt(vfs: Vfs, context: Context, start: VirtualDentry, target
     const { uid, gid } = context.credentials
     const request = {
       ...{ type, source: source || 'none', data, uid, gid, byKernel: false, attempt: context.attempt },
-      openFile: (fd: number) => context.openFile?.(fd),
+      by: context,
       hold: (path: string) => vfs.hold(resolve(context, start, path, true)),
     }
     const superblock = vfs.newFilesystem(request)

@@ -45,6 +45,37 @@ test('A072 what is not below a root has no path from there', () => {
   expect([reachablePath(at('/a/in'), at('/a')), reachablePath(at('/b'), at('/a'))]).toEqual(['/in', undefined])
 })
 
+test('B206 whether a name is below another is found by its parents; a path ends at the root it is asked for, at that of the mounts, or at one of no mount', () => {
+  w.ok(['mount', '/b', 'one', 'tmpfs', ''], ['mkdir', '/b/x'], ['mkdir', '/b/x/y'], ['mkdir', '/b/xy'])
+  const [b, x, y, xy] = ['/b', '/b/x', '/b/x/y', '/b/xy'].map((path) => at(path).dentry) as [
+    Dentry,
+    Dentry,
+    Dentry,
+    Dentry,
+  ]
+  expect([y.isUnder(x), y.isUnder(b), x.isUnder(x), x.isUnder(y), xy.isUnder(x)]).toEqual([
+    true,
+    true,
+    true,
+    false,
+    false,
+  ])
+  // Names count, not mounts: what is mounted on a directory is not below it.
+  expect(b.isUnder(task().root.dentry)).toBe(false)
+  const place = at('/b/x/y')
+  expect(reachablePath(place, at('/b/x'))).toBe('/y')
+  expect([reachablePath(place, at('/a')), workingDirectory(place, at('/a'), 99)]).toEqual([
+    undefined,
+    '(unreachable)/b/x/y',
+  ])
+  const detached = new Dentry('', undefined, y.inode)
+  const foreign = new VirtualDentry(place.mount, detached.add('z', y.inode))
+  expect([reachablePath(foreign, task().root), workingDirectory(foreign, task().root, 99)]).toEqual([
+    undefined,
+    '(unreachable)/z',
+  ])
+})
+
 test('A073 the path in the filesystem itself, with //deleted for what is gone', () => {
   w.ok(['mount', '/b', 'one', 'tmpfs', ''], ['mkdir', '/b/x'], ['mkdir', '/b/x/y'], ['mount', '/a', '/b/x', '', 'bind'])
   const { dentry } = at('/a/y')

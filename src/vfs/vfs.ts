@@ -74,7 +74,7 @@ export class Vfs {
         uid: request.uid ?? 0,
         gid: request.gid ?? 0,
         internal: request.internal,
-        openFile: request.openFile,
+        by: request.by,
         hold: request.hold,
         attempt: request.attempt,
         clock: this.clock,

@@ -18,11 +18,11 @@ export const fuseType: FilesystemType = {
   userListable: true,
 
   /** Errors: EINVAL for options, an fd that is no /dev/fuse or one that is mounted already. */
-  mount({ data, internal, openFile, dev, clock }) {
+  mount({ data, internal, by, dev, clock }) {
     const source = internal as FuseSource | undefined
     const options = parseFuseOptions(data, source !== undefined)
     return new FuseFilesystem(
-      source?.connection ?? connectionOf(options.fd!, openFile?.(options.fd!)),
+      source?.connection ?? connectionOf(options.fd!, by?.openFile?.(options.fd!)),
       options,
       dev,
       clock,

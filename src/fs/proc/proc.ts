@@ -20,15 +20,22 @@ const MAGIC = 0x9fa0
 const FIRST_PROCESS = 256
 
 /** `namespaceOf` says whose processes a new mount shows. */
-export function procType(system: ProcSystem, namespaceOf: (request: MountRequest) => ProcNamespace): FilesystemType {
+export function procType(
+  system: ProcSystem,
+  namespaceOf: (request: MountRequest) => ProcNamespace | undefined,
+): FilesystemType {
   return {
     name: 'proc',
     userMountable: true,
     userListable: true,
+    /** Errors: EINVAL for unknown options, and for who is among no processes. */
     mount(request) {
       requireOptions(request.data)
       const { dev, clock } = request
-      const root = directory(new ProcRoot(system, namespaceOf(request)))
+      const namespace = namespaceOf(request)
+      if (!namespace)
+        throw new ErrnoError('EINVAL', undefined, 'proc shows the processes of who mounts it, who is among none')
+      const root = directory(new ProcRoot(system, namespace))
       return new KernfsFilesystem({ type: 'proc', dev, clock, magic: MAGIC, root, fixed: true })
     },
   }

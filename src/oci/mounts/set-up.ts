@@ -4,7 +4,7 @@ import { ErrnoError } from '../../abi/errno.ts'
 import { untilDone, type Waiting } from '../../kernel/attempts.ts'
 import type { PidNamespace } from '../../kernel/pid-namespace.ts'
 import type { Task } from '../../kernel/task.ts'
-import type { MountRequest } from '../../vfs/filesystem.ts'
+import type { Context } from '../../vfs/context.ts'
 import type { DirectoryInode, Inode } from '../../vfs/inode.ts'
 import type { VirtualDentry } from '../../vfs/mount.ts'
 import { resolve } from '../../vfs/path-walk.ts'
@@ -35,8 +35,8 @@ export interface SetUpOptions {
   /** Ends the sandbox; `reason` is for a person. */
   readonly panic: (reason: string) => void
   readonly warn: (warning: string) => void
-  /** The descriptors of the process for which something is mounted. */
-  readonly openFile?: MountRequest['openFile'] | undefined
+  /** The process for which something is mounted. */
+  readonly by?: Context | undefined
 }
 
 export class SetUp {
@@ -48,7 +48,7 @@ export class SetUp {
   readonly cgroups: ContainerCgroups
   readonly fuse: FuseServers
   readonly panic: (reason: string) => void
-  readonly openFile: MountRequest['openFile']
+  readonly by: Context | undefined
   readonly warn: (warning: string) => void
   /** What steps hold while they wait. */
   readonly attempt = new Attempt()
@@ -62,11 +62,11 @@ export class SetUp {
   readonly #contents: SetUpOptions['contents']
 
   constructor(options: SetUpOptions) {
-    const { vfs, bundle, waiting, volumes, shared, processes, cgroups, fuse, panic, contents, warn, openFile } = options
+    const { vfs, bundle, waiting, volumes, shared, processes, cgroups, fuse, panic, contents, warn, by } = options
     this.cgroups = cgroups
     this.fuse = fuse
     this.panic = panic
-    this.openFile = openFile
+    this.by = by
     this.vfs = vfs
     this.bundle = bundle
     this.volumes = volumes

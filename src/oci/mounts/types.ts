@@ -115,11 +115,11 @@ function dev(setUp: SetUp, { spec, unique, options: { data, flags } }: PreparedM
 }
 
 /** What the page serves under a name, or what a process serves by a descriptor of /dev/fuse. */
-function fuse({ vfs, fuse, openFile }: SetUp, { spec, options: { data, flags } }: PreparedMount): Mount {
+function fuse({ vfs, fuse, by }: SetUp, { spec, options: { data, flags } }: PreparedMount): Mount {
   const source = spec.source || 'fuse'
   const name = FuseServers.nameOf(spec.source)
   const superblock =
-    name === undefined ? vfs.newFilesystem({ type: 'fuse', data, source, openFile }) : fuse.superblock(name, data)
+    name === undefined ? vfs.newFilesystem({ type: 'fuse', data, source, by }) : fuse.superblock(name, data)
   return vfs.newMount(superblock, { source, flags })
 }
 
