@@ -125,7 +125,10 @@ function worker({ name, source }: { name: string; source: string }, { onDemand }
           ...{ ...plain, write: false },
           rolldownOptions: {
             input: { [name]: `${root}${source}` },
-            output: { entryFileNames: onDemand ? chunkFileNames : '[name].js', chunkFileNames, format: 'es' },
+            output: {
+              ...{ format: 'es', entryFileNames: onDemand ? chunkFileNames : '[name].js', chunkFileNames },
+              codeSplitting: onDemand && { groups: [{ name, tags: ['$initial'] }] },
+            },
           },
         },
       })

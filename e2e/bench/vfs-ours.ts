@@ -11,8 +11,8 @@ import { Vfs } from '../../src/vfs/vfs.ts'
 
 export interface Ours {
   readonly task: Task
-  /** Mounts an empty tmpfs on each of so many new directories `/mounts/…`. */
-  mountMany(count: number): void
+  /** Mounts an empty tmpfs on each of so many new directories, whose paths, of one length, it gives. */
+  mountMany(count: number): string[]
 }
 
 export function makeOurs(): Ours {
@@ -25,10 +25,12 @@ export function makeOurs(): Ours {
     task,
     mountMany(count) {
       task.mkdirat(AT_FDCWD, '/mounts', 0o755)
-      for (let i = 0; i < count; i++) {
-        task.mkdirat(AT_FDCWD, `/mounts/${i}`, 0o755)
-        vfs.attach(vfs.newMount(vfs.newFilesystem({ type: 'tmpfs' })), resolve(task, task.root, `/mounts/${i}`, true))
+      const paths = Array.from({ length: count }, (_, i) => `/mounts/${String(i).padStart(4, '0')}`)
+      for (const path of paths) {
+        task.mkdirat(AT_FDCWD, path, 0o755)
+        vfs.attach(vfs.newMount(vfs.newFilesystem({ type: 'tmpfs' })), resolve(task, task.root, path, true))
       }
+      return paths
     },
   }
 }

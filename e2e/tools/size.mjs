@@ -3,42 +3,15 @@
  * is loaded on demand; fails over the limit. A limit is raised only with its reason in docs/rationale.md.
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { parseSync } from 'vite'
+import { importsOf, loadedWith } from './imports.mjs'
 import { root } from './run.mjs'
 
 /** In KB of 1024 bytes. */
 const limits = { 'dist/index.js': 12, 'dist/kernel.worker.js': 104, 'dist/guest.worker.js': 19 }
 /** Of one import on demand, with what it imports that is not there yet. */
 const ON_DEMAND = 20
-
-/** @param {string} file @returns {{ imported: string[], onDemand: string[] }} the files that one imports, and that it may */
-function importsOf(file) {
-  const code = readFileSync(join(root, file), 'utf8')
-  const { module } = parseSync(file, code)
-  const requests = [
-    ...module.staticImports.map(({ moduleRequest }) => moduleRequest.value),
-    ...module.staticExports.flatMap(({ entries }) =>
-      entries.flatMap(({ moduleRequest }) => moduleRequest?.value ?? []),
-    ),
-  ]
-  /** @param {string} request */
-  const resolve = (request) => {
-    if (!request.startsWith('.')) throw new Error(`${file} imports "${request}", which a page cannot resolve`)
-    return join(dirname(file), request)
-  }
-  const dynamic = module.dynamicImports.map(({ moduleRequest: { start, end } }) => code.slice(start + 1, end - 1))
-  return { imported: requests.map(resolve), onDemand: dynamic.map(resolve) }
-}
-
-/** @param {string} entry @param {Set<string>} [found] @returns {Set<string>} the entry and all that it loads */
-function closureOf(entry, found = new Set()) {
-  if (found.has(entry)) return found
-  found.add(entry)
-  for (const file of importsOf(entry).imported) closureOf(file, found)
-  return found
-}
 
 /** @param {string} name @param {readonly string[]} files @param {number} limit @param {string} note */
 function report(name, files, limit, note) {
@@ -55,12 +28,12 @@ for (const [entry, limit] of Object.entries(limits)) {
     process.exitCode = 1
     continue
   }
-  const there = closureOf(entry)
+  const there = loadedWith(entry)
   report(entry, [...there], limit, there.size > 1 ? `, with ${there.size - 1} chunks` : '')
   // What is found grows while it is gone through: chunks load chunks.
   const onDemand = new Set([...there].flatMap((file) => importsOf(file).onDemand))
   for (const chunk of onDemand) {
-    const files = [...closureOf(chunk)].filter((file) => !there.has(file))
+    const files = [...loadedWith(chunk)].filter((file) => !there.has(file))
     for (const file of files) for (const further of importsOf(file).onDemand) onDemand.add(further)
     report(`  ${chunk.replace(/.*chunk-(.*)-.{8}\.js$/, '$1')}`, files, ON_DEMAND, ', on demand')
   }
