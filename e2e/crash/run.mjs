@@ -28,7 +28,7 @@ if (
   process.exit(2)
 }
 console.log(`seed ${seed}`)
-const options = { kills, browser, seed, say: console.log }
+const options = /** @type {const} */ ({ kills, browser, seed, say: console.log })
 const { violations, ...report } = values.sqlite ? await crashDatabase(options) : await crash(options)
 const what = values.sqlite ? 'inserts had returned' : 'fsyncs had been acknowledged'
 console.log(`${report.acks} ${what}`)
