@@ -1,8 +1,10 @@
 /** The /tmp of a container whose spec has none: a test for each sentence of group C9. */
 
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { ErrnoError } from '../../abi/errno.ts'
 import { treeOf } from '../../host/world.ts'
-import { create, eachInAWorld, failure, IMAGE, provide, READONLY, tmpfs } from './test-world.ts'
+import { Task } from '../../kernel/task.ts'
+import { before, create, eachInAWorld, failure, held, IMAGE, provide, READONLY, tmpfs, world } from './test-world.ts'
 
 eachInAWorld()
 
@@ -11,9 +13,12 @@ describe('/tmp', () => {
     expect(mounts).toMatchObject([{ type: 'tmpfs', options: expect.arrayContaining(['rw', 'mode=1777']) }])
 
   test('C117 C125 missing: a tmpfs of mode 1777, and no name in what it covers', async () => {
-    const { at, files } = await create({ root: IMAGE })
+    const { at, files } = await create({ root: IMAGE }, 'root:volume:kept')
     isTmpfs(at('/tmp'))
     expect((await files.stat('/tmp')).mode).toBe(0o41777)
+    await world.runtime.delete('c', false)
+    const { names } = await create({ mounts: [{ ...tmpfs('/layer'), source: 'volume:kept' }] })
+    expect(await names('/layer')).toEqual([])
   })
 
   test('C118 empty: the same', async () => {
@@ -67,13 +72,38 @@ describe('/tmp', () => {
     isTmpfs((await create({ root: { path: 'missing' } }, undefined, 'missing')).at('/not/there'))
   })
 
-  test('C123 C124 that cannot be opened or listed: an error that names it', async () => {
+  test('C123 that cannot be found: an error that names it', async () => {
     provide('with', { entries: [{ path: 'tmp', kind: 'symlink', target: 'tmp' }] })
     const error = await failure(create({ root: { path: 'with' } }))
     expect(error).toMatchObject({ code: 'ELOOP', path: '/tmp', message: expect.stringContaining('internal /tmp') })
   })
 
-  test('C126 C128 C287 is writable on a read-only root, without a layer, and holds nothing of what was there', async () => {
+  test.each([
+    ['C123 opened', 'openat', 'EIO'],
+    ['C123 opened', 'openat', 'EACCES'],
+    ['C124 C128 listed', 'getdents', 'EIO'],
+  ] as const)('%s fails, by %s: the %s is told with its path, and nothing stays open', async (_, method, code) => {
+    const call = vi.spyOn(Task.prototype, method).mockImplementation(() => {
+      throw new ErrnoError(code, undefined, 'injected')
+    })
+    provide('with', { entries: [{ path: 'tmp', kind: 'directory' }] })
+    const error = await failure(create({ root: { path: 'with' } }))
+    call.mockRestore()
+    expect(error).toMatchObject({ code, path: '/tmp', syscall: 'mount' })
+    expect(error.message).toContain('internal /tmp: injected')
+    expect(held()).toEqual(before)
+  })
+
+  test('C128 the directory that was looked at is closed again', async () => {
+    provide('with', treeOf({ 'tmp/f': 'x' }))
+    for (const path of ['with', 'image']) {
+      await create({ root: { path } })
+      expect(held().opens).toBe(0)
+      await world.runtime.delete('c', false)
+    }
+  })
+
+  test('C126 C287 is writable on a read-only root, without a layer, and holds nothing of what was there', async () => {
     const { at, write } = await create({ root: READONLY }, 'all:memory')
     isTmpfs(at('/tmp'))
     await write('/tmp/x')
