@@ -5,6 +5,7 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { importSource } from '../tools/import-source.mjs'
+import { measureInTurn } from './in-turn.mjs'
 import { overlayVerdict } from './overlay-report.mjs'
 
 const { values: options } = parseArgs({
@@ -14,23 +15,9 @@ const { values: options } = parseArgs({
 /** @type {typeof import('./overlay-ours.ts')} */
 const { overlayBench } = await importSource('e2e/bench/overlay-ours.ts')
 
-/** Milliseconds that one work takes in one pass, at least. */
 const effort = options.quick ? { passes: 1, time: 1 } : { passes: 6, time: 150 }
 const { works, first } = overlayBench()
-/** @type {Record<string, number>} */
-const ns = {}
-for (let pass = 1; pass <= effort.passes; pass++) {
-  const inTurn = Object.entries(works)
-  for (const [name, work] of pass % 2 ? inTurn : inTurn.reverse()) {
-    const end = performance.now() + effort.time
-    do {
-      work.prepare?.()
-      const start = performance.now()
-      work.run()
-      ns[name] = Math.min(ns[name] ?? Number.POSITIVE_INFINITY, ((performance.now() - start) / work.operations) * 1e6)
-    } while (performance.now() < end)
-  }
-}
+const ns = measureInTurn(works, effort)
 if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ ns, first }, null, 2)}\n`)
 const { held, lines } = overlayVerdict({ ns, first })
 console.log(lines.join('\n'))

@@ -1,4 +1,4 @@
-/** `npm run bench`: ours, browser_wasi_shim and node:wasi side by side, in one run, row by row.
+/** `npm run bench`: ours, browser_wasi_shim and node:wasi side by side, in one run, row by row; and reads through verity beside the same without it.
  *
  *     node e2e/bench/run.mjs [--json FILE] [--rows a,b] [--where node|chromium] [--quick]
  *
@@ -8,10 +8,13 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { buildGuest } from '../guests/build.mjs'
+import { importSource } from '../tools/import-source.mjs'
 import { chromiumPlace } from './chromium.mjs'
+import { measureInTurn } from './in-turn.mjs'
 import { nodeSides } from './node.mjs'
 import { collect, table, verdict } from './report.mjs'
 import { rows as allRows, sizes } from './rows.mjs'
+import { verityVerdict } from './verity-report.mjs'
 
 const { values: options } = parseArgs({
   options: {
@@ -33,8 +36,8 @@ const rows = options.quick ? chosen.map(({ name, title }) => ({ name, title, n: 
 
 /** Passes, and what bench.c is told of time: milliseconds per sample, samples, milliseconds in all. */
 const effort = options.quick
-  ? { passes: 1, time: ['0', '1', '1'], starts: 1, compiles: 0 }
-  : { passes: 5, time: ['15', '4', '600'], starts: 10, compiles: 2 }
+  ? { passes: 1, time: ['0', '1', '1'], starts: 1, compiles: 0, verity: { passes: 1, time: 1 } }
+  : { passes: 5, time: ['15', '4', '600'], starts: 10, compiles: 2, verity: { passes: 6, time: 120 } }
 
 const guest = await buildGuest('bench.c')
 /** @type {import('./report.mjs').Measurement[]} */
@@ -102,14 +105,28 @@ function progress(text) {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
 }
 
+/** Nanoseconds per read; none where only some rows were asked for. */
+async function measureVerity() {
+  if (names || options.where === 'chromium') return undefined
+  progress('node: verity')
+  /** @type {typeof import('./verity-ours.ts')} */
+  const { verityBench } = await importSource('e2e/bench/verity-ours.ts')
+  const ns = measureInTurn(verityBench(), effort.verity)
+  progress('')
+  return ns
+}
+
+const verity = await measureVerity()
 const report = collect(rows, measurements)
-if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ rows: report }, null, 2)}\n`)
+if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ rows: report, verity }, null, 2)}\n`)
 console.log(table(rows, report))
 for (const failure of new Set(failures)) console.error(`FAILED  ${failure}`)
 if (options.quick) {
   console.log(`\n${failures.length > 0 ? 'some rows failed' : 'every row runs'}; --quick judges no times`)
 } else {
-  const { held, lines } = verdict(report, measurements)
+  const verdicts = [verdict(report, measurements), ...(verity ? [verityVerdict(verity)] : [])]
+  const held = verdicts.every((each) => each.held)
+  const lines = verdicts.flatMap((each) => each.lines)
   console.log(`\n${lines.join('\n')}\n\nthe bar is ${held && failures.length === 0 ? 'held' : 'missed'}`)
   if (!held) process.exitCode = 1
 }

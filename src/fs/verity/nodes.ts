@@ -271,24 +271,23 @@ export class VerityFile extends VerityNode<FileInode> implements FileInode {
     const head = hasHead ? missing.try(() => this.#readBlock(first, attempt)) : undefined
     const tail = hasTail ? missing.try(() => this.#readBlock(last, attempt)) : undefined
     missing.wait()
-    for (let block = firstWhole; block < endWhole; block++) {
-      const from = at + block * BLOCK - offset
-      const bytes = memory.subarray(from, from + Math.min(BLOCK, size - block * BLOCK))
-      if (tree.check(block, bytes)) continue
-      // What was not checked is nobody's to see.
-      memory.fill(0, at, at + count)
-      this.#violatedAt(block)
+    let wrong: number | undefined
+    if (wholeStart < wholeEnd) {
+      wrong = tree.firstWrong(firstWhole, memory, at + wholeStart - offset, at + wholeEnd - offset)
     }
     for (const part of [head, tail]) {
       if (!part) continue
-      if (part !== this.#block && !tree.check(part.index, part.bytes)) {
-        memory.fill(0, at, at + count)
-        this.#violatedAt(part.index)
-      }
+      if (part !== this.#block) wrong ??= tree.firstWrong(part.index, part.bytes, 0, part.bytes.length)
       this.#block = part
       const start = part.index * BLOCK
       const from = Math.max(offset, start)
       memory.set(part.bytes.subarray(from - start, Math.min(end - start, BLOCK)), at + from - offset)
+    }
+    if (wrong !== undefined) {
+      // What was not checked is nobody's to see.
+      this.#block = undefined
+      memory.fill(0, at, at + count)
+      this.#violatedAt(wrong)
     }
     return count
   }

@@ -15,6 +15,7 @@ import { resolve } from '../../vfs/path-walk.ts'
 import type { Vfs } from '../../vfs/vfs.ts'
 import { Passthrough } from '../fuse-passthrough.ts'
 import { scattered } from '../scatter.ts'
+import { seal, verityOver } from '../sealed.ts'
 import { veiled } from '../trees.ts'
 import { type Ground, ground, KernelArena, type Lay } from './arenas.ts'
 import type { Ability, Subject } from './spec.ts'
@@ -139,6 +140,18 @@ export const overlayByReference: Subject = {
     ]),
 }
 
+/** What a spec is given lies in a lower layer that is checked against the hash of just that. */
+export const overlayOverVerity: Subject = {
+  ...overlayOverAll,
+  name: 'an overlay over a verity',
+  arena: (data = '') =>
+    overGiven(data, (vfs, given) => {
+      const lower = given.root.inode
+      const release = () => vfs.discard(given)
+      return [layerOf(vfs.newMount(verityOver(vfs, lower, { hash: seal(vfs, lower), release })))]
+    }),
+}
+
 /** A layer, and the mount that keeps it alive. */
 interface Layer {
   readonly root: Inode
@@ -230,5 +243,5 @@ export const coldfsType: FilesystemType = {
 export const kernelSubjects: readonly Subject[] = [
   ...[tmpfs, bind, coldfs],
   ...[fuseOverTmpfs(0n), fuseOverTmpfs(60n)],
-  ...[overlayOverNothing, overlayOverAll, overlayOverThree, overlayOverCold, overlayByReference],
+  ...[overlayOverNothing, overlayOverAll, overlayOverThree, overlayOverCold, overlayByReference, overlayOverVerity],
 ]
