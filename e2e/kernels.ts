@@ -10,8 +10,9 @@ import type { Runtime } from '../src/oci/runtime.ts'
 import { MemorySite } from '../src/testing/memory-site.ts'
 import { buildGuest } from './guests/build.mjs'
 
-/** `boot` as Sandbox has it; every URL is a guest of the tests, by its name. `close` ends all that were booted. */
+/** `boot` as Sandbox has it, in a tab of one site; every URL is a guest of the tests, by its name. `close` ends all that were booted. */
 export function kernels(options: { subtle?: boolean } = {}) {
+  const site = new MemorySite()
   const sandboxes: Sandbox[] = []
   const stops: (() => Promise<void>)[] = []
   const runtimes: Runtime[] = []
@@ -27,7 +28,7 @@ export function kernels(options: { subtle?: boolean } = {}) {
     const world = bootWorld({
       readers,
       archives: createArchiveHost(options),
-      volumes: new MemorySite().host,
+      volumes: site.host,
       inline: true,
       ...flags,
     })

@@ -28,7 +28,7 @@ function blocksOf(page: string): Block[] {
 const shown = (value: unknown) => (typeof value === 'object' ? JSON.stringify(value) : String(value))
 const AsyncFunction = (async () => {}).constructor as new (...code: string[]) => (...args: unknown[]) => Promise<void>
 
-const PAGES = 'run mounts files keep processes terminal overlays images pods fuse proc verity'
+const PAGES = 'run mounts files keep processes terminal overlays images pods fuse proc verity checkpoint'
 
 for (const page of PAGES.split(' ')) {
   const blocks = blocksOf(page)
