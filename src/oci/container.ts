@@ -142,9 +142,9 @@ export class Container {
     throw new Error(`the root of container "${this.id}" has no layers: give its spec a root, be it an empty tree`)
   }
 
-  /** How many layers are below the changes to its root; undefined for a root that is no overlay. */
-  get rootLayers(): number | undefined {
-    return this.#layeredRoot?.lowers.length
+  /** A layer was made of changes to its root, which has more layers since than it was made from. */
+  get committed(): boolean {
+    return this.#layeredRoot?.lowers !== this.root.lowers
   }
 
   get namespace(): MountNamespace {

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { buildGuest } from '../../../e2e/guests/build.mjs'
+import type { BlobLike } from '../../abi/tree.ts'
 import type { StdioEntry } from '../../abi/wire.ts'
 import { ContentReaders } from '../../fs/gofer/content.ts'
 import { parseManifest } from './manifest.ts'
@@ -157,6 +158,53 @@ describe('a container comes back', () => {
     expect([await third.read('c', '/more/f'), await third.read('c', '/data/g')]).toEqual(['F', 'G'])
   })
 
+  test('whose root is an image, sealed or not, that another tab imports again', async () => {
+    const site = new Site()
+    const maker = site.tab({ system })
+    await maker.create('maker', rooted)
+    await maker.write('maker', '/etc/name', 'of the image')
+    const images = await maker.runtime.images()
+    await images.commit('maker', { name: 'plain' })
+    const { rootHash } = await images.seal('plain', { name: 'sealed' })
+    const archives = await Promise.all(['plain', 'sealed'].map((name) => images.exportImage(name, {})))
+    const tab = async () => {
+      const made = site.tab({ system })
+      const [plain, sealed] = archives.map((parts) => new Blob([...parts] as BlobPart[]) as unknown as BlobLike)
+      await (await made.runtime.images()).importImage(plain!, { name: 'plain' })
+      await (await made.runtime.images()).importImage(sealed!, { name: 'sealed' })
+      return made
+    }
+    const first = await tab()
+    await first.create('a', { root: { path: 'plain' } })
+    const checked = ['lower_path=sealed', `root_hash=${rootHash}`, 'root_name=/']
+    await first.create('b', {
+      mounts: [{ destination: '/checked', type: 'verity', options: checked }],
+      annotations: {
+        'dev.gvisor.spec.rootfs.source': 'sealed',
+        'dev.gvisor.spec.rootfs.type': 'bind',
+        'dev.gvisor.spec.rootfs.options': `verity.roothash=${rootHash},verity.action=error`,
+      },
+    })
+    for (const id of ['a', 'b']) {
+      await first.write(id, '/new', id)
+      await first.runtime.files(id).unlink('/etc/old')
+    }
+    const trees = [await first.tree('a'), await first.tree('b')]
+    const saved = await first.save()
+    const second = await tab()
+    await second.restore(saved)
+    expect([await second.tree('a'), await second.tree('b')]).toEqual(trees)
+    expect(await second.read('b', '/etc/name')).toBe('of the image')
+    expect((await manifestOf(saved)).containers[1]!.sources).toMatchObject([
+      { unique: '/', source: 'sealed' },
+      { unique: '/checked#lower1', source: 'sealed' },
+    ])
+    const third = await tab()
+    await (await third.runtime.images()).removeImage('plain')
+    third.provide('plain', system)
+    expect(await failure(third.restore(saved))).toMatch(/"plain" is not what it was/)
+  })
+
   test('C236 with a /tmp of its own if it had one, whatever is in /tmp by now', async () => {
     const site = new Site()
     const trees = { full: { 'tmp/x': 'X' }, empty: system }
@@ -234,6 +282,24 @@ describe('several containers', () => {
     await fourth.create('writer', { annotations, mounts: [queue('/out')] })
     expect(await failure(fourth.restore(alone))).toMatch(/^EEXIST.*share a volume "queue"/)
     expect(fourth.runtime.containers()).toHaveLength(1)
+  })
+
+  test('may check against a hash what another one has measured', async () => {
+    const site = new Site()
+    const first = site.tab()
+    const verity = (destination: string, ...options: string[]) => ({ destination, type: 'verity', options })
+    await first.create('maker', { annotations, mounts: [queue('/data')] })
+    await first.write('maker', '/data/f', 'content')
+    await first.runtime.mount('maker', verity('/view', 'lower_path=/data'))
+    const hash = await first.runtime.files('maker').enableVerity('/view')
+    await first.create('user', { mounts: [queue('/data')] })
+    await first.runtime.mount('user', verity('/checked', 'lower_path=/data', `root_hash=${hash}`))
+    const second = site.tab()
+    await second.restore(await first.save({ containers: ['user'] }))
+    expect(await second.read('user', '/checked/f')).toBe('content')
+    expect(second.mounts('user')).toEqual(first.mounts('user'))
+    await second.write('user', '/data/f', 'changed')
+    expect(await failure(second.read('user', '/checked/f'))).toMatch(/^EIO/)
   })
 
   test('D073 C183 may have the same places: each finds its own files and sources again', async () => {

@@ -70,7 +70,7 @@ export function save(containers: readonly Container[], saving: Saving): Saved {
   const saved: SavedContainer[] = []
   for (const container of containers) {
     const plan = planOf(container, known)
-    requireSavable(container, plan, saving)
+    requireSavable(container, plan)
     saved.push(told(container, plan, saving))
     for (const name of volumesOf(plan)) named.set(name, volumes.get(name) ?? noVolume(name))
     for (const { hint } of plan.mounts) if (hint) shared.add(hint.name)
@@ -127,7 +127,7 @@ function noVolume(name: string): never {
 }
 
 /** Errors: EOPNOTSUPP. */
-function requireSavable(container: Container, { root, mounts }: MountPlan, { bundle, attempt }: Saving): void {
+function requireSavable(container: Container, { mounts }: MountPlan): void {
   const refuse = (why: string): never => {
     throw new ErrnoError('EOPNOTSUPP', container.id, `the container cannot be saved: ${why}`)
   }
@@ -135,9 +135,7 @@ function requireSavable(container: Container, { root, mounts }: MountPlan, { bun
     if (type === 'fuse' && FuseServers.nameOf(spec.source) === undefined)
       refuse(`a process serves what is mounted on ${destination}, and processes are not saved`)
   }
-  const { rootLayers } = container
-  if (rootLayers === undefined || root.source === undefined) return
-  if (rootLayers !== bundle.layers(root.source, attempt).length)
+  if (container.committed)
     refuse('a layer was made of its changes: make a container of the image that came of it, and save that')
 }
 

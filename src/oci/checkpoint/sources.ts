@@ -10,13 +10,14 @@ import type { TreeChild, TreeFile } from '../../fs/gofer/inodes.ts'
 import { parseOverlayOptions } from '../../fs/overlay/options.ts'
 import { ByteWriter } from '../../fs/tmpfs/bytes.ts'
 import { xxHash32 } from '../../fs/tmpfs/hash.ts'
+import { parseVerityOptions } from '../../fs/verity/options.ts'
 import type { Inode } from '../../vfs/inode.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
 import type { Bundle } from '../bundle.ts'
 import type { MountPlan } from '../mounts/mounter.ts'
 
 export interface Source {
-  /** `/` for the root, the destination of a bind, that of an overlay with `#lower` and a number behind it. */
+  /** `/` for the root, the destination of a bind, that of another mount with `#lower` and a number behind it. */
   readonly unique: string
   /** A name in the bundle, maybe with a path behind it. */
   readonly source: string
@@ -33,11 +34,17 @@ export function sourcesOf({ root, mounts }: MountPlan): Source[] {
   const found: Source[] = root.source === undefined ? [] : [{ unique: '/', source: root.source }]
   for (const { type, unique, spec, options } of mounts) {
     if (type === 'bind') found.push({ unique, source: spec.source ?? '' })
-    if (type !== 'overlay') continue
-    const { lowerdirs = [] } = parseOverlayOptions(options.data, { names: true })
-    for (const [i, source] of lowerdirs.entries()) found.push({ unique: `${unique}#lower${i + 1}`, source })
+    for (const [i, source] of lowersOf(type, options.data).entries())
+      found.push({ unique: `${unique}#lower${i + 1}`, source })
   }
   return found.filter(({ source }) => !source.startsWith('/'))
+}
+
+/** Where a mount says by its options that its files are. */
+function lowersOf(type: string, data: string): readonly string[] {
+  if (type === 'overlay') return parseOverlayOptions(data, { names: true }).lowerdirs ?? []
+  const path = type === 'verity' ? parseVerityOptions(data).lowerPath : undefined
+  return path === undefined ? [] : [path]
 }
 
 /** Errors: those of Bundle.find. Throws WouldBlock while a directory on the way is fetched. */
