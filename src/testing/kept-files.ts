@@ -1,6 +1,7 @@
 /** A tmpfs that is kept in a store, and a superuser at work in it, for tests: to be closed, or left as in a crash, and opened again. */
 
 import type { Timer } from '../abi/platform.ts'
+import type { KeyValueStore } from '../fs/tmpfs/key-value-store.ts'
 import { Store, type StoreOptions } from '../fs/tmpfs/store.ts'
 import type { Tmpfs } from '../fs/tmpfs/tmpfs.ts'
 import { untilDone } from '../kernel/attempts.ts'
@@ -11,7 +12,6 @@ import { releaseNamespace } from '../vfs/mount-tree.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { Attempt } from '../vfs/waiting.ts'
 import { Actor } from './host-world.ts'
-import type { MemoryStore } from './memory-store.ts'
 import { type TestClock, testVfs } from './overlays.ts'
 
 /** Time does not pass by itself: commits are begun by who asks for them. */
@@ -28,7 +28,7 @@ export interface KeptOptions extends Partial<Pick<StoreOptions, 'cacheBytes' | '
 let lastByte = 0
 
 /** Opens a store as a volume is opened. */
-export async function openStore(records: MemoryStore, vfs: Vfs, options: KeptOptions = {}) {
+export async function openStore(records: KeyValueStore, vfs: Vfs, options: KeptOptions = {}) {
   const { readonly = false, data = 'mode=755', timer = NO_TIMER, ...rest } = options
   const entropy = { fill: (bytes: Uint8Array) => void bytes.fill(++lastByte) }
   const settings = { name: 'test', records, clock: vfs.clock, entropy, timer, ...rest }
@@ -57,7 +57,7 @@ export class KeptFiles {
     this.actor = new Actor(new Task({ vfs, credentials: credentialsOf(0, 0), root, umask: 0 }))
   }
 
-  static async open(records: MemoryStore, options: KeptOptions = {}): Promise<KeptFiles> {
+  static async open(records: KeyValueStore, options: KeptOptions = {}): Promise<KeptFiles> {
     const vfs = options.vfs ?? testVfs(options.clock)
     const { store, superblock } = await openStore(records, vfs, options)
     return new KeptFiles(vfs, store, vfs.newMount(superblock))

@@ -1,0 +1,334 @@
+/**
+ * What `npm run bench:store` measures, in a Worker of a page, on its IndexedDB: our volumes, bare puts of the same bytes, and peers.
+ * A message says which work with which argument; the answer is what it gave, mostly milliseconds.
+ */
+import { loadOpfsCapability, OpfsFilesystemAdapter } from '@bytecodealliance/preview2-shim/opfs-filesystem'
+import { configureSingle, fs as zenfs } from '@zenfs/core'
+import { IndexedDB } from '@zenfs/dom'
+import { AT_FDCWD, O_CREAT, O_RDWR } from '../../src/abi/linux.ts'
+import { DeviceRegistry } from '../../src/devices/device-registry.ts'
+import type { KeyValueStore } from '../../src/fs/tmpfs/key-value-store.ts'
+import { tmpfsType } from '../../src/fs/tmpfs/tmpfs.ts'
+import { createClock } from '../../src/host/clock.ts'
+import { Database, deleteDatabase } from '../../src/host/store.ts'
+import { createTimer } from '../../src/host/timer.ts'
+import { createVolumeHost } from '../../src/host/volumes.ts'
+import { KeptFiles } from '../../src/testing/kept-files.ts'
+import { Vfs } from '../../src/vfs/vfs.ts'
+
+const MiB = 1 << 20
+const PAGE = 65_536
+
+const host = createVolumeHost({ awaited: (work) => work })
+const clock = createClock()
+const timer = createTimer(clock)
+let names = 0
+const freshName = () => `bench-${Date.now()}-${++names}`
+
+/** The volume's records, and how many bytes of segments were read. */
+function recordsOf(id: string): { records: KeyValueStore; bytesRead: () => number } {
+  const records = host.open(id)
+  let bytesRead = 0
+  const read = records.read.bind(records)
+  records.read = (value, start, length) => {
+    bytesRead += length
+    return read(value, start, length)
+  }
+  return { records, bytesRead: () => bytesRead }
+}
+
+function open(id: string, records = recordsOf(id).records): Promise<KeptFiles> {
+  const vfs = new Vfs(clock, new DeviceRegistry())
+  vfs.types.register(tmpfsType)
+  return KeptFiles.open(records, { vfs, timer })
+}
+
+/** Bytes that no browser can press. */
+function random(length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length)
+  for (let at = 0; at < length; at += 65_536) crypto.getRandomValues(bytes.subarray(at, Math.min(length, at + 65_536)))
+  return bytes
+}
+
+async function timed(work: () => unknown): Promise<number> {
+  const start = performance.now()
+  await work()
+  return performance.now() - start
+}
+
+/** A fresh volume; it is deleted afterwards, outside of what `use` measures. */
+async function onVolume<T>(use: (files: KeptFiles, id: string) => Promise<T>): Promise<T> {
+  const id = freshName()
+  const files = await open(id)
+  try {
+    return await use(files, id)
+  } finally {
+    await files.close()
+    await host.remove(id)
+  }
+}
+
+/** A fresh database, used strictly. */
+async function onDatabase<T>(use: (database: Bare) => Promise<T>): Promise<T> {
+  const name = freshName()
+  const database = new Database(name)
+  try {
+    return await use(database.store({ durability: 'strict' }))
+  } finally {
+    await database.close()
+    await deleteDatabase(name)
+  }
+}
+type Bare = ReturnType<Database['store']>
+
+function write({ task }: KeptFiles, path: string, bytes: Uint8Array, at = 0): void {
+  const fd = task.openat(AT_FDCWD, path, O_CREAT | O_RDWR, 0o644)
+  for (let done = 0; done < bytes.length; done += MiB) {
+    const part = bytes.subarray(done, done + MiB)
+    task.pwritev(fd, part, [0, part.length], at + done)
+  }
+  task.close(fd)
+}
+
+/** What one record per inode and one per entry would hold. */
+const inodeRecord = (ino: number, data: Uint8Array) => ({
+  ino,
+  mode: 0o100644,
+  uid: 0,
+  gid: 0,
+  nlink: 1,
+  size: data.length,
+  atime: 1n,
+  mtime: 1n,
+  ctime: 1n,
+  data,
+})
+function putFiles(records: IDBObjectStore, count: number, data: Uint8Array, first = 0): void {
+  for (let i = first; i < first + count; i++) {
+    records.put(inodeRecord(i, data.slice()), `inode/${i}`)
+    records.put(i, `entry/1/file${i}`)
+  }
+}
+
+const createFiles = (files: KeptFiles, count: number, data: Uint8Array, directory: (i: number) => string) => {
+  for (let i = 0; i < count; i++) write(files, `${directory(i)}file${i}`, data)
+}
+
+const works = {
+  async large(bytes: number) {
+    const data = random(bytes)
+    return onVolume((files) =>
+      timed(() => {
+        write(files, 'large', data)
+        return files.sync()
+      }),
+    )
+  },
+  /** One MiB a record, one strict transaction per 8 MiB. */
+  async barePuts(bytes: number) {
+    const data = random(bytes)
+    return onDatabase(async (use) => {
+      await use('readonly', (records) => done(records.count()))
+      return timed(async () => {
+        for (let at = 0; at < bytes; at += 8 * MiB)
+          await use('readwrite', (records) => {
+            for (let part = at; part < Math.min(bytes, at + 8 * MiB); part += MiB)
+              records.put(data.slice(part, part + MiB), part)
+          })
+      })
+    })
+  },
+
+  manyFiles: (count: number) =>
+    onVolume((files) =>
+      timed(() => {
+        createFiles(files, count, random(100), () => '')
+        return files.sync()
+      }),
+    ),
+  bareFiles: (count: number) =>
+    onDatabase(async (use) => {
+      await use('readonly', (records) => done(records.count()))
+      return timed(() => use('readwrite', (records) => putFiles(records, count, random(100))))
+    }),
+
+  syncEach: (count: number) =>
+    onVolume((files) =>
+      timed(async () => {
+        const data = random(100)
+        for (let i = 0; i < count; i++) {
+          write(files, `file${i}`, data)
+          await files.sync()
+        }
+      }),
+    ),
+  bareEach: (count: number) =>
+    onDatabase(async (use) => {
+      await use('readonly', (records) => done(records.count()))
+      const data = random(100)
+      return timed(async () => {
+        for (let i = 0; i < count; i++) await use('readwrite', (records) => putFiles(records, 1, data, i))
+      })
+    }),
+
+  /** The least of `passes` mounts of a volume of so many files, and of as many records read. */
+  async mount({ count, passes }: { count: number; passes: number }) {
+    const ours: number[] = []
+    const bare: number[] = []
+    const id = freshName()
+    const first = await open(id)
+    for (let i = 0; i < count; i += 1000) first.actor.mkdir(`d${i / 1000}`)
+    createFiles(first, count, random(20), (i) => `d${Math.floor(i / 1000)}/`)
+    await first.close()
+    await onDatabase(async (use) => {
+      await use('readwrite', (records) => putFiles(records, count, random(20)))
+      for (let pass = 0; pass < passes; pass++) {
+        bare.push(await timed(() => use('readonly', (records) => done(records.getAll()))))
+        let files: KeptFiles | undefined
+        ours.push(
+          await timed(async () => {
+            files = await open(id)
+          }),
+        )
+        if (files!.actor.stat(`d0/file${Math.min(999, count - 1)}`).size !== 20)
+          throw new Error('the files are not there')
+        await files!.close()
+      }
+    })
+    await host.remove(id)
+    return { ours: Math.min(...ours), bare: Math.min(...bare) }
+  },
+
+  /** The first byte of a large file, after its volume was opened again. */
+  async firstByte(bytes: number) {
+    const id = freshName()
+    const files = await open(id)
+    for (let at = 0; at < bytes; at += 64 * MiB) {
+      write(files, 'huge', random(Math.min(64 * MiB, bytes - at)), at)
+      await files.sync()
+    }
+    await files.close()
+    const { records, bytesRead } = recordsOf(id)
+    const again = await open(id, records)
+    const { task } = again
+    const before = bytesRead()
+    const ms = await timed(() => {
+      const fd = task.openat(AT_FDCWD, 'huge', O_RDWR, 0)
+      if (task.preadv(fd, new Uint8Array(1), [0, 1], 0) !== 1) throw new Error('nothing was read')
+      task.close(fd)
+    })
+    const read = bytesRead() - before
+    await again.close()
+    await host.remove(id)
+    return { ms, read, bytes }
+  },
+
+  /** A volume whose size is rewritten `times` times, 64 KiB at random places, synced every 4 MiB. */
+  async rewritten({ bytes, times }: { bytes: number; times: number }) {
+    const id = freshName()
+    let files = await open(id)
+    const file = MiB
+    const count = bytes / file
+    for (let i = 0; i < count; i++) write(files, `file${i}`, random(file))
+    await files.sync()
+    const piece = random(PAGE)
+    const rewrite = () => {
+      const at = PAGE * Math.floor((Math.random() * file) / PAGE)
+      new DataView(piece.buffer).setFloat64(0, Math.random())
+      write(files, `file${Math.floor(Math.random() * count)}`, piece, at)
+    }
+    const reopen = async () => {
+      files = await open(id)
+    }
+    const costs = async () => {
+      const mounts: number[] = []
+      for (let i = 0; i < 5; i++) {
+        await files.close()
+        mounts.push(await timed(reopen))
+      }
+      const syncs: number[] = []
+      for (let i = 0; i < 20; i++) {
+        rewrite()
+        syncs.push(await timed(() => files.sync()))
+      }
+      syncs.sort((a, b) => a - b)
+      return { mount: Math.min(...mounts), sync: syncs[10]! }
+    }
+    const before = await costs()
+    let longestStep = 0
+    for (let done = 0; done < times * bytes; done += 4 * MiB) {
+      for (let part = 0; part < 4 * MiB; part += PAGE) rewrite()
+      await files.sync()
+      longestStep = Math.max(longestStep, files.store.usage.longestStep)
+    }
+    const { stored, live } = files.store.usage
+    const after = await costs()
+    await files.close()
+    await host.remove(id)
+    return { before, after, stored, live, longestStep }
+  },
+
+  // ---- the same work on ours and on peers: so many files of 1000 bytes, a sync every hundred
+
+  ours: (count: number) =>
+    onVolume((files) =>
+      timed(async () => {
+        const data = random(1000)
+        for (let i = 0; i < count; i++) {
+          write(files, `file${i}`, data)
+          if (i % 100 === 99) await files.sync()
+        }
+      }),
+    ),
+  async zenfs(count: number) {
+    const storeName = freshName()
+    await configureSingle({ backend: IndexedDB, storeName })
+    const ms = await timed(async () => {
+      const data = random(1000)
+      for (let i = 0; i < count; i++) {
+        const file = await zenfs.promises.open(`/file${i}`, 'w')
+        await file.writeFile(data)
+        if (i % 100 === 99) await file.sync()
+        await file.close()
+      }
+    })
+    if ((await zenfs.promises.readdir('/')).length < count) throw new Error('ZenFS has not kept the files')
+    zenfs.umount('/')
+    return ms
+  },
+  async jco(count: number) {
+    const root = await navigator.storage.getDirectory()
+    const name = freshName()
+    const handle = await root.getDirectoryHandle(name, { create: true })
+    const adapter = new OpfsFilesystemAdapter()
+    const directory = adapter.getRoot(await loadOpfsCapability(handle))
+    const ms = await timed(async () => {
+      const data = random(1000)
+      for (let i = 0; i < count; i++) {
+        const file = directory.openAt({}, `file${i}`, { create: true }, { write: true })
+        file.write(data, 0n)
+        if (i % 100 === 99) await adapter.flush()
+      }
+    })
+    const found = await handle.getFileHandle(`file${count - 1}`).then((file) => file.getFile())
+    if (found.size !== 1000) throw new Error('jco has not kept the files')
+    adapter.dispose()
+    await root.removeEntry(name, { recursive: true }).catch(() => {})
+    return ms
+  },
+}
+
+function done<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error)
+  })
+}
+
+addEventListener('message', async ({ data: { work, argument } }) => {
+  try {
+    postMessage({ value: await (works[work as keyof typeof works] as (argument: unknown) => unknown)(argument) })
+  } catch (error) {
+    postMessage({ error: String((error as Error).stack ?? error) })
+  }
+})
