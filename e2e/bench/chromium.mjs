@@ -16,13 +16,15 @@ import { answer } from './sides.mjs'
 const library = '.cache/bench/library'
 const built = '.cache/bench/page'
 
+/** What is asked of a page that serves files, and for how long. */
+const ASKED = { bytes: 128 << 10, ms: 50 }
 const LLVM = '/llvm/llvm.core.wasm'
 
 /**
  * @typedef {object} Place
  * @property {Side[]} sides
- * @property {(what: 'start' | 'compile', platform: string) => Promise<number>} ours   nanoseconds, one measurement
- * @property {(what: 'start' | 'copy' | 'roundTrip') => Promise<number>} floor        nanoseconds, one measurement
+ * @property {(what: 'start' | 'compile' | 'fuse', platform: string) => Promise<number>} ours   nanoseconds, one measurement
+ * @property {(what: 'start' | 'copy' | 'roundTrip' | 'comlink') => Promise<number>} floor   nanoseconds, one measurement
  */
 
 /** @param {string} wasm path of the benchmark guest @returns {Promise<Place>} */
@@ -51,6 +53,7 @@ export async function chromiumPlace(wasm) {
       ['/lib/', library],
       ['/guests/', dirname(wasm)],
       ['/built/', built],
+      ['/comlink/', 'node_modules/comlink/dist/esm'],
       ['/llvm/', 'node_modules/@yowasp/clang/gen'],
       ['/', 'e2e/bench'],
     ],
@@ -71,6 +74,7 @@ export async function chromiumPlace(wasm) {
   const guests = {
     guest: address(wasm),
     nothing: address(await buildGuest('nothing.c')),
+    pread: address(await buildGuest('pread.c')),
     floor: address(await buildGuest('floor.c')),
   }
   /** @type {(side: 'ours' | 'shim' | 'floor', platform?: string) => Promise<(what: string, argument?: unknown) => Promise<unknown>>} */
@@ -100,6 +104,8 @@ export async function chromiumPlace(wasm) {
     const { url, index } = await sysroot()
     const source = readFileSync(join(root, 'e2e/guests/files.c'), 'utf8')
     const compile = { llvm: LLVM, sysroot: { url: `/llvm/${basename(url)}`, index }, source }
+    /** @type {Record<string, unknown>} */
+    const what = { compile, fuse: ASKED, comlink: ASKED }
     const sides = ['inline', 'jspi', 'worker', 'shim'].map((name) => {
       open++
       return /** @type {Side} */ ({
@@ -113,8 +119,8 @@ export async function chromiumPlace(wasm) {
     })
     return {
       sides,
-      ours: async (what, platform) => nanoseconds(await page(platform)(what, what === 'compile' ? compile : undefined)),
-      floor: async (what) => nanoseconds(await page('floor')(what)),
+      ours: async (row, platform) => nanoseconds(await page(platform)(row, what[row])),
+      floor: async (row) => nanoseconds(await page('floor')(row, what[row])),
     }
   } catch (error) {
     open = 1

@@ -12,7 +12,7 @@ const DEAD = 3
 const LINGER = 0.25
 const SLICE = 4
 
-const parts = { kernel, guest, copy, start }
+const parts = { kernel, guest, copy, comlink, start }
 
 self.onmessage = async ({ data: { part, ...options } }) => {
   try {
@@ -121,4 +121,20 @@ function least(call, calls) {
     best = Math.min(best, performance.now() - from)
   }
   return (best / calls) * 1e6
+}
+
+/** A call of the page that is answered with so many bytes, for so many milliseconds. */
+async function comlink({ port, bytes, ms }) {
+  const { wrap } = await import('/comlink/comlink.mjs')
+  const give = wrap(port)
+  await give(bytes)
+  const begun = performance.now()
+  let calls = 0
+  let spent = 0
+  do {
+    if ((await give(bytes)).length !== bytes) throw new Error('the page gave another number of bytes')
+    calls++
+    spent = performance.now() - begun
+  } while (spent < ms)
+  return { ns: (spent * 1e6) / calls }
 }

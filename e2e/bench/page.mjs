@@ -4,14 +4,16 @@
 /** The side that was booted. */
 let side
 
-async function ours({ platform, guest, nothing }) {
+async function ours({ platform, guest, nothing, pread }) {
   const { Sandbox } = await import('/lib/index.js')
   const sandbox = await Sandbox.boot({ platform })
   const file = async (path, name) => {
     const content = new Uint8Array(await (await fetch(path)).arrayBuffer())
     return { path: name, kind: 'file', content, mode: 0o755 }
   }
-  await sandbox.provide('guest', { entries: [await file(guest, 'bench.wasm'), await file(nothing, 'nothing.wasm')] })
+  await sandbox.provide('guest', {
+    entries: [await file(guest, 'bench.wasm'), await file(nothing, 'nothing.wasm'), await file(pread, 'pread.wasm')],
+  })
   let containers = 0
   /** A container whose root is an empty tmpfs, which is where programs work. */
   const create = async (mounts = []) => {
@@ -37,6 +39,7 @@ async function ours({ platform, guest, nothing }) {
 
   let idle
   let compiling
+  let served
   return {
     async run(args) {
       const container = await create()
@@ -56,6 +59,26 @@ async function ours({ platform, guest, nothing }) {
       const ns = (performance.now() - from) * 1e6
       if (exitCode !== 0) throw new Error(`the program that does nothing exited with ${exitCode}`)
       return { ns }
+    },
+
+    /** A read of so many bytes of a file that this page serves. */
+    async fuse({ bytes, ms }) {
+      served ??= await serve()
+      const args = ['/guest/pread.wasm', '/served/file', String(bytes), String(ms)]
+      const { stdout, stderr, exitCode } = await end(await served.exec({ args }))
+      if (exitCode !== 0) throw new Error(`pread: exit code ${exitCode}: ${stderr}`)
+      return { ns: Number(stdout) }
+
+      async function serve() {
+        const content = new Uint8Array(bytes).fill(98)
+        await sandbox.fuse('bench', {
+          getattr: (path) => (path === '/' ? { kind: 'directory' } : { size: bytes }),
+          read: (_, offset, length) => content.subarray(offset, offset + length),
+        })
+        const container = await create()
+        await container.mount({ type: 'fuse', source: 'fuse:bench', destination: '/served' })
+        return container
+      }
     },
 
     /** The compiler on a small C file: not the download and compiling of the compiler itself. */
@@ -93,11 +116,11 @@ async function ours({ platform, guest, nothing }) {
   }
 }
 
-const ask = (worker, message) =>
+const ask = (worker, message, transferred = []) =>
   new Promise((resolve, reject) => {
     worker.onmessage = ({ data }) => (data.error ? reject(new Error(data.error)) : resolve(data))
     worker.onerror = (event) => reject(new Error(event.message))
-    worker.postMessage(message)
+    worker.postMessage(message, transferred)
   })
 
 async function shim({ guest }) {
@@ -128,6 +151,22 @@ async function floor({ floor, nothing }) {
       const one = worker()
       const measured = await ask(one, { part: 'copy', module: copyModule, calls: 1000 })
       one.terminate()
+      return measured
+    },
+
+    /** A Worker asks the page by comlink for so many bytes. They are handed over, not copied. */
+    async comlink(asked) {
+      const { expose, transfer } = await import('/comlink/comlink.mjs')
+      const { port1, port2 } = new MessageChannel()
+      const content = new Uint8Array(asked.bytes).fill(98)
+      expose((bytes) => {
+        const copy = content.slice(0, bytes)
+        return transfer(copy, [copy.buffer])
+      }, port1)
+      const one = worker()
+      const measured = await ask(one, { part: 'comlink', port: port2, ...asked }, [port2])
+      one.terminate()
+      port1.close()
       return measured
     },
 

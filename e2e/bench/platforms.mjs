@@ -1,5 +1,5 @@
 /** What the platforms cost beside each other and beside the bare parts that they are made of: the floor, which no design
- *  goes below. Pure, as report.mjs is. Measurements of the side `floor` and of the rows `start` and `compile` have n 0.
+ *  goes below. Pure, as report.mjs is. Measurements of the side `floor` and of the rows `start`, `compile` and `fuse` have n 0.
  *
  * @typedef {import('./report.mjs').Measurement} Measurement
  * @typedef {import('./report.mjs').ReportRow} ReportRow
@@ -27,12 +27,15 @@ const ONE_CALL = [
  * @param {import('./report.mjs').Say} say
  */
 export function judgePlatforms(report, measurements, say) {
-  /** @type {(side: string, row: string, platform?: string) => number | undefined} of several measurements the median */
-  const median = (side, row, platform = '') => {
-    const found = measurements
+  /** @type {(side: string, row: string, platform: string) => number[]} the least first */
+  const sorted = (side, row, platform) =>
+    measurements
       .filter((m) => m.side === side && m.row === row && m.platform === platform && m.n === 0)
       .map((m) => m.ns)
       .sort((a, b) => a - b)
+  /** @type {(side: string, row: string, platform?: string) => number | undefined} of several measurements the median */
+  const median = (side, row, platform = '') => {
+    const found = sorted(side, row, platform)
     return found[found.length >> 1]
   }
   /** @type {(platform: string, name: string) => number | undefined} microseconds */
@@ -71,12 +74,12 @@ export function judgePlatforms(report, measurements, say) {
   if (ours('worker', 'read-1m') !== undefined)
     say(place, 'reads and writes of 1 MiB have at least half of the throughput of inline', slow)
 
-  /** @type {(what: string, limit: number, there: number | undefined, here: number | undefined) => void} */
-  const within = (what, limit, there, here) => {
+  /** @type {(what: string, limit: number, there: number | undefined, here: number | undefined, where?: string) => void} */
+  const within = (what, limit, there, here, where = place) => {
     if (there === undefined || here === undefined) return
     const times = there / here
-    const figures = `${(there / 1e6).toFixed(1)} ms, ${times.toFixed(2)} times ${(here / 1e6).toFixed(1)} ms`
-    say(place, `${what}: ${figures}`, times <= limit ? [] : [`no more than ${limit} times`])
+    const figures = `${millis(there)} ms, ${times.toFixed(2)} times ${millis(here)} ms`
+    say(where, `${what}: ${figures}`, times <= limit ? [] : [`no more than ${limit} times`])
   }
   within(
     'clang compiles, as against inline',
@@ -85,4 +88,16 @@ export function judgePlatforms(report, measurements, say) {
     median('ours', 'compile', 'inline'),
   )
   within('a process starts, as against a bare Worker', 1.5, median('ours', 'start', 'worker'), median('floor', 'start'))
+  for (const platform of ['worker', 'jspi'])
+    within(
+      'a read of 128 KiB that the page serves by FUSE, as against a comlink round trip that carries them',
+      2,
+      // Three threads take part, and noise adds to each.
+      sorted('ours', 'fuse', platform)[0],
+      sorted('floor', 'comlink', '')[0],
+      `chromium, ${platform}`,
+    )
 }
+
+/** @param {number} ns */
+const millis = (ns) => (ns >= 1e6 ? (ns / 1e6).toFixed(1) : (ns / 1e6).toPrecision(3))

@@ -103,6 +103,8 @@ describe('platforms', () => {
       single('ours', 'worker', 'start', 3e6),
       single('ours', 'inline', 'compile', 1e9),
       single('ours', 'worker', 'compile', 1.3e9),
+      ...[9e5, 2e5, 1e6].map((ns) => single('floor', '', 'comlink', ns)),
+      ...['worker', 'jspi'].flatMap((platform) => [4e5, 2e6].map((ns) => single('ours', platform, 'fuse', ns))),
     ]
     const kept = measurements.filter(
       (m) => !more.some((o) => o.side === m.side && o.platform === m.platform && o.row === m.row),
@@ -121,6 +123,7 @@ describe('platforms', () => {
     ['slow reads of 1 MiB', 'half of the throughput', chromium('worker', 'read-1m', 51)],
     ['slow writes of 1 MiB', 'half of the throughput', chromium('worker', 'pwrite-1m', 51)],
     ['a slow compiler', 'clang', [single('ours', 'worker', 'compile', 1.31e9)]],
+    ['slow reads of what the page serves', 'comlink round trip', [single('ours', 'jspi', 'fuse', 4.1e5)]],
     ['a slow start', 'starts', [single('ours', 'worker', 'start', 3.1e6)]],
   ])('miss it with %s', (_, rule, measurements) => {
     const missed = judge(...measurements)

@@ -36,8 +36,8 @@ const rows = options.quick ? chosen.map(({ name, title }) => ({ name, title, n: 
 
 /** Passes, and what bench.c is told of time: milliseconds per sample, samples, milliseconds in all. */
 const effort = options.quick
-  ? { passes: 1, time: ['0', '1', '1'], starts: 1, compiles: 0, verity: { passes: 1, time: 1 } }
-  : { passes: 5, time: ['15', '4', '600'], starts: 10, compiles: 2, verity: { passes: 6, time: 120 } }
+  ? { passes: 1, time: ['0', '1', '1'], starts: 1, reads: 1, compiles: 0, verity: { passes: 1, time: 1 } }
+  : { passes: 5, time: ['15', '4', '600'], starts: 10, reads: 8, compiles: 2, verity: { passes: 6, time: 120 } }
 
 const guest = await buildGuest('bench.c')
 /** @type {import('./report.mjs').Measurement[]} */
@@ -94,6 +94,10 @@ async function measurePlatforms(place) {
   for (let i = 0; i < effort.starts; i++) {
     await add('floor', '', 'start', () => place.floor('start'))
     await add('ours', 'worker', 'start', () => place.ours('start', 'worker'))
+  }
+  for (let i = 0; i < effort.reads; i++) {
+    await add('floor', '', 'comlink', () => place.floor('comlink'))
+    for (const platform of ['jspi', 'worker']) await add('ours', platform, 'fuse', () => place.ours('fuse', platform))
   }
   for (const platform of ['inline', 'worker'])
     for (let i = 0; i < effort.compiles; i++)
