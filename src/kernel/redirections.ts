@@ -62,7 +62,7 @@ function openOne(
   }
   if ('pipe' in entry) return pipes.open(entry.pipe, entry.end)
   const { path, flags, mode } = entry
-  return step(() => task.unconfined(() => openAt(task, task.cwd, path, flags, mode)))
+  return step(() => task.unconfined(() => openAt(task, () => task.cwd, path, flags, mode)))
 }
 
 function requireNumbers(entries: readonly (StdioEntry | undefined)[], preopens: number, limit: number): void {

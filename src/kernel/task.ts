@@ -34,7 +34,7 @@ import { allocate, listDirectory, read, seek, truncateFile, write } from '../vfs
 import { type MountNamespace, VirtualDentry } from '../vfs/mount.ts'
 import { releaseNamespace } from '../vfs/mount-tree.ts'
 import { linkTo, makeDirectory, makeNode, makeSymlink, removeDirectory, rename, unlink } from '../vfs/names.ts'
-import { openAt, openFlags } from '../vfs/open.ts'
+import { openAt } from '../vfs/open.ts'
 import { PathWalk, requirePath, resolve } from '../vfs/path-walk.ts'
 import { searchableAt } from '../vfs/places.ts'
 import { setStatusFlags } from '../vfs/status-flags.ts'
@@ -236,11 +236,22 @@ export class Task implements Syscalls, Context, TaskPlaces, Caller {
   }
 
   openat(dirfd: number, path: string, flags: number, mode: number): number {
-    const wanted = openFlags(flags, path)
-    requirePath(path)
-    this.descriptors.requireRoom()
-    const open = () => openAt(this, this.#start(dirfd, path), path, wanted, mode)
-    return this.attempt.carry(['open', dirfd, path], () => after(open, (file) => this.descriptors.add(file)))
+    const start = () => {
+      this.descriptors.requireRoom()
+      return this.#start(dirfd, path)
+    }
+    const open = () => openAt(this, start, path, flags, mode)
+    return this.attempt.carry(['open', dirfd, path], () => after(open, (file) => this.#numbered(file)))
+  }
+
+  /** Errors: EMFILE, where others took what was free while this was being opened. */
+  #numbered(file: FileDescription): number {
+    try {
+      return this.descriptors.add(file)
+    } catch (full) {
+      file.release()
+      throw full
+    }
   }
 
   close(fd: number): void {

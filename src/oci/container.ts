@@ -231,7 +231,7 @@ export class Container {
       const path = strace?.path
       trace = strace
       if (path !== undefined) {
-        const open = () => openAt(task, task.cwd, path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+        const open = () => openAt(task, () => task.cwd, path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
         trace = traceTo(this.#task, await step(() => task.unconfined(open)), strace?.calls)
       }
       const terminals = terminal && (await step(() => task.unconfined(() => terminalsOf(task))))

@@ -189,7 +189,7 @@ export class Passthrough {
       case Op.CREATE: {
         const { flags, mode } = wire.createIn.read(body)
         const [name] = named(wire.createIn) as [string]
-        const file = openAt(context, place(), name, flags, mode & 0o7777)
+        const file = openAt(context, place, name, flags, mode & 0o7777)
         const entry = this.#entry(new VirtualDentry(file.mount, file.dentry))
         const opened = this.#opened(file)
         const both = new Uint8Array(entry.length + opened.length)

@@ -32,7 +32,7 @@ import { openFifo, resumeFifo } from './fifo.ts'
 import { CTIME, type DirectoryInode, type Inode, MTIME, type NewInode } from './inode.ts'
 import { truncateFile } from './io.ts'
 import { VirtualDentry } from './mount.ts'
-import { PathWalk } from './path-walk.ts'
+import { PathWalk, requirePath } from './path-walk.ts'
 import { isOwner, keepsSetgid, mayAccess, requireAccess } from './permissions.ts'
 import { after } from './waiting.ts'
 import { notify, notifyCreated } from './watches.ts'
@@ -57,21 +57,23 @@ const STICKY_FOR_ALL = S_ISVTX | 0o002
 const SETGID_RUN = S_ISGID | 0o010
 
 /**
- * Opens the file that a path denotes, creating it if asked. `mode` is that of a created file, before the umask.
+ * Opens the file that a path denotes, creating it if asked. `mode` is that of a created file, before the umask. `start` is asked
+ * for where the path starts once flags and path are found good, as on Linux.
  * Errors: those of the walk; EINVAL for flags that exclude each other; EEXIST, EISDIR, ENOTDIR, ELOOP, EACCES, EPERM, EROFS,
  * ENXIO, ENOSPC, EOPNOTSUPP as open(2) says.
  */
 export function openAt(
   context: Context,
-  start: VirtualDentry,
+  start: () => VirtualDentry,
   path: string,
   flags: number,
   mode: number,
 ): FileDescription {
   const { attempt } = context
-  const wanted = openFlags(flags, path)
+  const wanted = effective(flags, path)
+  requirePath(path)
   return after(
-    () => (attempt.used ? resumeFifo(attempt) : undefined) ?? openByPath(context, start, path, wanted, mode),
+    () => (attempt.used ? resumeFifo(attempt) : undefined) ?? openByPath(context, start(), path, wanted, mode),
     (file) => {
       file.announce()
       return file
@@ -79,11 +81,8 @@ export function openAt(
   )
 }
 
-/**
- * The flags that have an effect. Linux looks at them before path and descriptor.
- * Errors: EINVAL for flags that exclude each other.
- */
-export function openFlags(flags: number, path: string): number {
+/** The flags that have an effect. Errors: EINVAL for flags that exclude each other. */
+function effective(flags: number, path: string): number {
   const known = flags & KNOWN_FLAGS
   if (known & O_PATH) return known & (O_PATH | O_DIRECTORY | O_NOFOLLOW)
   const [creates, directory] = [(known & O_CREAT) !== 0, (known & O_DIRECTORY) !== 0]

@@ -193,6 +193,19 @@ describe('B193 who may enter', () => {
   })
 })
 
+test('a file that was made when no descriptor is left for it is closed: EMFILE', () => {
+  const w = FuseWorld.ready()
+  const { task } = w.world.process(0, 1)
+  const making = w.world.call(task, () => task.openat(AT_FDCWD, 'm/n', O_CREAT | O_RDWR, 0o644))
+  const { unique } = w.until(Op.CREATE)!
+  expect(task.openat(AT_FDCWD, 'plain', O_RDONLY | O_DIRECTORY, 0)).toBe(0)
+  w.reply(unique, wire.createOut.bytes({ nodeid: 8n, ...attr(0o100644), fh: 6n }))
+  expect(making.outcome).toBe('EMFILE')
+  const release = w.until(Op.RELEASE)!
+  expect(wire.releaseIn.read(release.body).fh).toBe(6n)
+  w.end()
+})
+
 test('B194 a server that is slow with one answer delays nobody else', () => {
   const w = FuseWorld.ready()
   const slow = w.begin(ASKING.lookup.call)
