@@ -1,8 +1,10 @@
 /**
  * Random work on a kept tmpfs, stopped at every transaction in every way, and opened again: what is found must be the state of
- * one moment, no earlier than the last fsync that returned. The oracle is a tmpfs in memory that does the same.
+ * one moment, no earlier than the last fsync that returned; a snapshot that was taken is there and rolls back to what it was taken
+ * of, one that was deleted is not. The oracle is a tmpfs in memory that does the same.
  *
- * RUNTAB_CRASH_WORKLOADS sets how many workloads there are (300 take three minutes).
+ * All transactions of a store are strict (key-value-store.ts knows no others), so what was done stays done, and what a crash takes
+ * is a suffix: `stop`. RUNTAB_CRASH_WORKLOADS sets how many workloads there are; `npm run crash:node` runs 300.
  */
 import { expect, test } from 'vitest'
 import { AT_FDCWD, AT_REMOVEDIR, O_CREAT, O_RDWR, RENAME_EXCHANGE } from '../../abi/linux.ts'
@@ -14,7 +16,7 @@ import { TestClock } from '../../testing/overlays.ts'
 
 const WORKLOADS = Number(process.env.RUNTAB_CRASH_WORKLOADS ?? 6)
 
-type Step = ((actor: Actor) => void) | 'fsync' | 'flush' | 'snapshot'
+type Step = ((actor: Actor) => void) | 'fsync' | 'flush' | 'snapshot' | 'forget' | 'roll back'
 
 function randomOf(seed: number): (below: number) => number {
   let state = seed * 2654435761 + 1
@@ -31,8 +33,10 @@ function workload(seed: number): Step[] {
   const steps: Step[] = []
   for (let i = 0; i < 40; i++) {
     const [from, to, size, at] = [name(), name(), random(big ? 300_000 : 3000), random(big ? 200_000 : 2000)]
-    const kind = random(13)
-    if (kind === 0) steps.push('fsync')
+    const kind = random(15)
+    if (kind === 13) steps.push('snapshot')
+    else if (kind === 14) steps.push(at % 3 === 0 ? 'forget' : 'snapshot')
+    else if (kind === 0) steps.push('fsync')
     else if (kind === 1) steps.push('flush')
     else if (kind === 2) steps.push((actor) => actor.mkdir(['d', 'e', 'd/b'][at % 3]!))
     else if (kind === 3)
@@ -51,11 +55,18 @@ function workload(seed: number): Step[] {
       })
   }
   steps.push('fsync')
+  if (seed % 2) steps.push('roll back')
   return steps
 }
 
 const settle = async () => {
   for (let turn = 0; turn < 12; turn++) await undefined
+}
+
+/** A snapshot by its name: the state that it was taken of; whether it must be there, must not be there, or may be. */
+interface Kept {
+  readonly picture: string
+  is: 'there' | 'gone' | 'open'
 }
 
 interface Outcome {
@@ -64,6 +75,7 @@ interface Outcome {
   readonly states: readonly string[]
   /** States before this one may not be found. */
   readonly durable: number
+  readonly snapshots: ReadonlyMap<string, Kept>
   readonly transactions: number
 }
 
@@ -75,61 +87,104 @@ async function run(steps: readonly Step[], fate: (nth: number) => Fate): Promise
   const before = records.transactions
   records.fate = (nth) => fate(nth - before)
   const states = [pictureOf(files.filesystem)]
+  const snapshots = new Map<string, Kept>()
   let durable = 0
+  /** Until it is done, has failed, or the machine has stopped. What had changed before is on disk, if it is done. */
+  const waitFor = async (work: Promise<void>, index: number, done = () => {}) => {
+    const ended = work.then(
+      () => {
+        durable = Math.max(durable, index)
+        done()
+      },
+      (error) => expect(error.code).toMatch(/EIO|ENOSPC/),
+    )
+    const stopped = (async () => {
+      for (let i = 0; i < 200 && !records.stopped; i++) await undefined
+      await settle()
+    })()
+    await Promise.race([ended, stopped])
+  }
+  const oldest = () => [...snapshots].find(([, { is }]) => is === 'there')
   for (const step of steps) {
     clock.now += 1000n
+    const now = states.length - 1
+    const picture = states[now]!
     if (step === 'flush') files.store.flush()
-    else if (step === 'fsync') {
-      const asked = states.length - 1
-      const synced = files.sync().then(
-        () => {
-          durable = Math.max(durable, asked)
-        },
-        (error) => expect(error.code).toMatch(/EIO|ENOSPC/),
-      )
-      const stopped = (async () => {
-        for (let i = 0; i < 200 && !records.stopped; i++) await undefined
-        await settle()
-      })()
-      await Promise.race([synced, stopped])
-    } else if (typeof step === 'function') outcome(() => step(files.actor))
+    else if (step === 'fsync') await waitFor(files.sync(), now)
+    else if (step === 'snapshot') {
+      const kept: Kept = { picture, is: 'open' }
+      const name = `s${snapshots.size}`
+      snapshots.set(name, kept)
+      await waitFor(files.store.takeSnapshot(name), now, () => {
+        kept.is = 'there'
+      })
+    } else if (step === 'forget') {
+      const [name, kept] = oldest() ?? []
+      if (kept) {
+        kept.is = 'open'
+        await waitFor(files.store.deleteSnapshot(name!), now, () => {
+          kept.is = 'gone'
+        })
+      }
+    } else if (step === 'roll back') {
+      const [name, kept] = oldest() ?? []
+      if (kept) {
+        states.push(kept.picture)
+        await waitFor(files.store.rollBack(name!), now + 1)
+      }
+      break
+    } else outcome(() => step(files.actor))
     if (step === 'flush') await undefined
     states.push(pictureOf(files.filesystem))
     if (records.stopped) break
   }
   await settle()
-  return { records, states, durable, transactions: records.transactions - before }
+  return { records, states, durable, snapshots, transactions: records.transactions - before }
 }
 
-async function check({ records, states, durable }: Outcome, what: string): Promise<void> {
-  const store = new MemoryStore(records.records)
+/** Gives how many snapshots were rolled back to. */
+async function check({ records, states, durable, snapshots }: Outcome, what: string): Promise<number> {
+  const copy = () => new MemoryStore(new Map(records.records))
+  const store = copy()
   const files = await KeptFiles.open(store)
   const found = pictureOf(files.filesystem)
   const index = states.lastIndexOf(found)
   if (index < durable) expect(found, `${what}: the state after step ${durable} or later`).toBe(states[durable])
+  const there = files.store.snapshots.map(({ name }) => name)
+  for (const [name, { is, picture }] of snapshots) {
+    if (is !== 'open') expect(there.includes(name), `${what}: snapshot ${name} is ${is}`).toBe(is === 'there')
+    if (!there.includes(name)) continue
+    const rolled = copy()
+    await (await KeptFiles.open(rolled)).store.rollBack(name)
+    const back = await KeptFiles.open(rolled)
+    expect(pictureOf(back.filesystem), `${what}: snapshot ${name}`).toBe(picture)
+  }
   // And it works on.
   files.actor.write('/afterwards', 'x')
   await files.close()
-  const again = await KeptFiles.open(new MemoryStore(records.records))
+  const again = await KeptFiles.open(new MemoryStore(store.records))
   expect(again.actor.read('/afterwards')).toBe('x')
+  return there.length
 }
 
 test(`after a stop or a failure at any transaction of ${WORKLOADS} workloads, the files are those of one moment, and no fsync was for nothing`, {
   timeout: 1_000_000,
 }, async () => {
-  let runs = 0
+  let [runs, rolledBack] = [0, 0]
   for (let seed = 1; seed <= WORKLOADS; seed++) {
     const steps = workload(seed)
     const whole = await run(steps, () => 'done')
-    expect(whole.durable).toBe(whole.states.length - 2)
+    // The last step is an fsync, or rolls back.
+    expect(whole.durable).toBeGreaterThanOrEqual(whole.states.length - 2)
     await check(whole, `workload ${seed}`)
     for (let nth = 0; nth < whole.transactions; nth++) {
       for (const fate of ['stop', 'stop behind', 'failed', 'full'] as const) {
         const ended = await run(steps, (each) => (each === nth ? fate : 'done'))
-        await check(ended, `workload ${seed}, ${fate} at transaction ${nth}`)
+        rolledBack += await check(ended, `workload ${seed}, ${fate} at transaction ${nth}`)
         runs++
       }
     }
   }
   expect(runs).toBeGreaterThan(WORKLOADS * 10)
+  expect(rolledBack).toBeGreaterThan(WORKLOADS * 10)
 })

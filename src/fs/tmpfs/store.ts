@@ -5,7 +5,7 @@
  *
  * Invariants: one commit is under way at a time. A log record is written only when every segment that it refers to is on disk.
  * Every transaction is strict and compares the head, so that none happens to a store which is another's or was cleared. What a
- * commit found is, until it is done, in `Frozen`; if it fails, all of it has changed again.
+ * commit found is, until it is done, in its `Commit`; if it fails, all of it has changed again.
  */
 
 import { ErrnoError } from '../../abi/errno.ts'
@@ -13,18 +13,16 @@ import { toHex } from '../../abi/hex.ts'
 import type { Clock, Entropy, Timer } from '../../abi/platform.ts'
 import { type Attempt, WaitQueue, WouldBlock } from '../../vfs/waiting.ts'
 import { Checkpoint } from './checkpoint.ts'
-import { chooseMoves, type Move } from './cleaner.ts'
+import { chooseMoves } from './cleaner.ts'
+import { Commit, deletions } from './commit.ts'
 import type { TmpfsNode } from './inodes.ts'
-import { readItems, type StoredInode, writeGone, writeItem } from './items.ts'
-import { type Change, Journal, type JournalOwner } from './journal.ts'
+import { readItems, type StoredInode } from './items.ts'
+import { Journal, type JournalOwner } from './journal.ts'
 import { type KeyValueStore, type RecordChange, type StoredValue, StoreFailure } from './key-value-store.ts'
-import { Packer } from './pack.ts'
 import {
-  begin,
   chunkKey,
   decodeHead,
   decodeRoot,
-  decodeSnapshot,
   encodeHead,
   encodeRoot,
   encodeSnapshot,
@@ -36,14 +34,15 @@ import {
   RESERVE,
   ROOT,
   type Root,
-  type Snapshot,
   segmentKey,
   snapshotKey,
 } from './records.ts'
 import { restoreFiles } from './restore.ts'
-import { type Kept, type Segment, Segments } from './segments.ts'
+import { type Segment, Segments } from './segments.ts'
 import { meaningOf, stale } from './store-errors.ts'
 import type { Tmpfs } from './tmpfs.ts'
+import { Trees } from './trees.ts'
+import { type Waiter, Waiters } from './waiters.ts'
 
 export interface StoreOptions {
   /** What errors call it. */
@@ -80,34 +79,7 @@ const COMMIT_BYTES = 8 << 20
 /** From here on writers wait for the commit that is under way. */
 const WAIT_BYTES = 32 << 20
 const RESERVE_BYTES = 2 << 20
-/** Segments of one transaction. */
-const SEGMENTS_AT_ONCE = 8
 const DEFAULT_CACHE = 64 << 20
-
-/** What one commit writes. */
-interface Frozen {
-  readonly changes: Map<TmpfsNode, Change>
-  readonly position: number
-  readonly ticket: number
-  readonly bytes: number
-  readonly segments: readonly Segment[]
-  readonly kept: readonly Kept[]
-  readonly moves: readonly Move[]
-  readonly added: readonly TmpfsNode[]
-  readonly gone: readonly TmpfsNode[]
-  readonly dead: readonly Segment[]
-  readonly garbage: readonly string[]
-  readonly log: Uint8Array
-  readonly chunks: readonly RecordChange[]
-  readonly root: Root | undefined
-}
-
-/** An fsync that waits for a commit. */
-interface Waiter {
-  readonly ticket: number
-  done: boolean
-  failure: ErrnoError | undefined
-}
 
 export class Store implements JournalOwner {
   readonly journal = new Journal(this)
@@ -117,11 +89,9 @@ export class Store implements JournalOwner {
   readonly #options: StoreOptions
   readonly #records: KeyValueStore
   readonly #queue = new WaitQueue()
-  readonly #waiters = new Set<Waiter>()
+  readonly #waiters = new Waiters()
   readonly #checkpoint: Checkpoint
-  readonly #snapshots = new Map<string, Snapshot>()
-  /** Segments that a snapshot has. */
-  readonly #pinned = new Set<number>()
+  readonly #trees: Trees
   readonly #readonly: boolean
   #loaded: ReadonlyMap<string, StoredValue> | undefined
   #filesystem!: Tmpfs
@@ -129,16 +99,11 @@ export class Store implements JournalOwner {
   #headRecord: Uint8Array
   #root: Root
   #nodes = new Map<number, TmpfsNode>()
-  /** Keys of log records and chunks that are there. */
-  #present = new Set<string>()
-  /** Records that no tree needs, to go with the next transaction. */
-  #garbage = new Set<string>()
   #reserved = false
   #flight: Promise<void> | undefined
   /** The commit that is under way is not only upkeep. */
   #carriesChanges = false
   #flightTicket = 0
-  #lastTicket = 0
   #writtenBytes = 0
   #logBytes = 0
   #stopTimer: (() => void) | undefined
@@ -163,13 +128,10 @@ export class Store implements JournalOwner {
     this.#head = decodeHead(this.#headRecord)
     this.#root = decodeRoot(loaded.get(ROOT))
     if (this.#root.store !== this.#head.store) throw this.#damage('the records "head" and "root" are of two stores')
-    for (const [key, value] of loaded) {
-      if (key.startsWith('log/') || key.startsWith('chunk/')) this.#present.add(key)
-      else if (key.startsWith('snapshot/')) this.#snapshots.set(key.slice(9), decodeSnapshot(key, value))
-      else if (key.startsWith('segment/')) this.segments.add(Number(key.slice(8)), sizeOf(value), value, true)
-      else if (key === RESERVE) this.#reserved = true
-    }
-    this.#pin()
+    this.#reserved = loaded.has(RESERVE)
+    this.#trees = new Trees(loaded)
+    for (const [key, value] of loaded)
+      if (key.startsWith('segment/')) this.segments.add(Number(key.slice(8)), sizeOf(value), value, true)
   }
 
   /**
@@ -252,7 +214,7 @@ export class Store implements JournalOwner {
     this.#collect()
     const head = { ...this.#head, epoch: this.#head.epoch + 1 }
     const dead = this.#deadSegments()
-    const garbage = [...this.#garbage, ...dead.map(({ id }) => segmentKey(id))]
+    const garbage = [...this.#trees.garbage, ...dead.map(({ id }) => segmentKey(id))]
     await this.#transact([...deletions(garbage), { key: HEAD, value: encodeHead(head) }]).catch((failure) => {
       throw meaningOf(failure, this.#options.name, this.#head)
     })
@@ -321,15 +283,10 @@ export class Store implements JournalOwner {
   }
 
   #await(): Waiter {
-    const waiter: Waiter = { ticket: this.#lastTicket + 1, done: false, failure: this.#lost }
-    if (waiter.failure) return waiter
-    if (this.journal.changes.size === 0) {
-      if (!this.#flight) return { ...waiter, done: true }
-      const under = { ...waiter, ticket: this.#flightTicket }
-      this.#waiters.add(under)
-      return under
-    }
-    this.#waiters.add(waiter)
+    if (this.#lost) return { ticket: 0, done: false, failure: this.#lost }
+    if (this.journal.changes.size === 0)
+      return this.#flight ? this.#waiters.add(this.#flightTicket) : { ticket: 0, done: true, failure: undefined }
+    const waiter = this.#waiters.add()
     this.flush()
     return waiter
   }
@@ -345,165 +302,80 @@ export class Store implements JournalOwner {
   #start(): void {
     this.#stopTimer?.()
     this.#stopTimer = undefined
-    const frozen = this.#freeze()
-    if (!frozen) return
-    this.#flightTicket = frozen.ticket
-    this.#carriesChanges = frozen.changes.size > 0
-    this.#flight = this.#write(frozen).then(
-      () => this.#succeeded(frozen),
-      (failure) => this.#broke(frozen, failure),
+    const commit = this.#freeze()
+    if (!commit) return
+    this.#flightTicket = commit.ticket
+    this.#carriesChanges = commit.changes.size > 0
+    this.#flight = this.#write(commit).then(
+      () => this.#succeeded(commit),
+      (failure) => this.#broke(commit, failure),
     )
   }
 
   /** Takes all that has changed, as it is at this moment. */
-  #freeze(): Frozen | undefined {
-    const waiting = this.#waiters.size > 0
-    const moves = this.#checkpoint.timed(() => chooseMoves(this.segments, this.#pinned, this.journal, { waiting }))
+  #freeze(): Commit | undefined {
+    const waiting = this.#waiters.any
+    const moves = this.#checkpoint.timed(() =>
+      chooseMoves(this.segments, this.#trees.pinned, this.journal, { waiting }),
+    )
     const pendingChunks = this.#checkpoint.wants(this.#logBytes, this.#head.position + 1)
-    const unneeded = this.#garbage.size > 0 || this.#deadSegments().length > 0
+    const unneeded = this.#trees.garbage.size > 0 || this.#deadSegments().length > 0
     if (this.journal.changes.size === 0 && !pendingChunks && !unneeded) return undefined
-    const { changes } = this.journal
-    this.journal.changes = new Map()
     const bytes = this.#writtenBytes
     this.#writtenBytes = 0
-
-    const added: TmpfsNode[] = []
-    const gone: TmpfsNode[] = []
-    const packer = new Packer(this.segments, this.#records)
-    for (const { file, index, bytes: moved } of moves) packer.add(file, index, moved)
-    const moving = new Set(moves.map(({ from }) => from))
-    for (const [node, change] of changes) {
-      const known = this.#nodes.has(node.ino)
-      if (node.nlink === 0) {
-        if (!known) continue
-        this.#nodes.delete(node.ino)
-        gone.push(node)
-      } else if (!known) {
-        this.#nodes.set(node.ino, node)
-        added.push(node)
-      }
-      if (node.kind !== 'file' || !node.data || node.nlink === 0) continue
-      for (const index of known ? change.pages : node.data.pages()) {
-        const page = node.data.page(index)
-        if (page && !page.kept) packer.add(node, index, page.bytes.subarray(page.start, page.start + page.end))
-      }
-    }
-    packer.finish()
-    for (const from of moving) this.segments.leave(from)
-
-    const position = this.#head.position + 1
-    const log = begin('log')
-    log.text(this.#head.store)
-    for (const number of [position, this.#filesystem.lastIno, this.segments.lastId]) log.number(number)
-    const isNew = new Set(added)
-    for (const [node, change] of changes) {
-      this.#checkpoint.changed(node.ino, 0)
-      for (const part of change.parts) this.#checkpoint.changed(node.ino, part)
-      if (node.nlink === 0) continue
-      const all = isNew.has(node)
-      const isFile = node.kind === 'file'
-      writeItem(log, node, {
-        attributes: true,
-        names: node.kind === 'directory' ? (all ? namesOf(node) : change.names) : undefined,
-        pages: isFile ? (all ? (node.data?.pages() ?? []) : change.pages) : undefined,
-      })
-    }
-    for (const { ino } of gone) writeGone(log, ino)
-    const garbage = [...this.#garbage]
-    const chunks = this.#checkpoint.step(this.#nodes, this.#head.store, this.#root, {
-      lastIno: this.#filesystem.lastIno,
-      lastSegment: this.segments.lastId,
+    return new Commit({
+      ...{ journal: this.journal, segments: this.segments, records: this.#records, nodes: this.#nodes },
+      ...{ checkpoint: this.#checkpoint, filesystem: this.#filesystem, head: this.#head, root: this.#root },
+      ...{ moves, bytes, ticket: this.#waiters.begin() },
+      garbage: [...this.#trees.garbage],
+      dead: () => this.#deadSegments(),
     })
-    this.#lastTicket++
-    return {
-      changes,
-      position,
-      ticket: this.#lastTicket,
-      bytes,
-      segments: packer.segments,
-      kept: packer.kept,
-      moves,
-      added,
-      gone,
-      dead: this.#deadSegments(),
-      garbage,
-      log: log.sealed(),
-      chunks: chunks.records,
-      root: chunks.root,
-    }
   }
 
   #deadSegments(): Segment[] {
-    return [...this.segments.dead].filter(({ id, stored }) => stored && !this.#pinned.has(id))
+    return [...this.segments.dead].filter(({ id, stored }) => stored && !this.#trees.pinned.has(id))
   }
 
-  async #write(frozen: Frozen): Promise<void> {
-    const { segments, position } = frozen
-    const puts = segments.map(({ id, value }) => ({ key: segmentKey(id), value }))
-    const alone = puts.length === 1 && segments[0]!.isSmall
-    if (!alone) {
-      const groups: Promise<void>[] = []
-      for (let i = 0; i < puts.length; i += SEGMENTS_AT_ONCE)
-        groups.push(this.#transact(puts.slice(i, i + SEGMENTS_AT_ONCE)))
-      const outcomes = await Promise.allSettled(groups)
-      for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
-    }
-    const root = frozen.root && [{ key: ROOT, value: encodeRoot(frozen.root) }]
-    const changes: RecordChange[] = [
-      ...(alone ? puts : []),
-      { key: logKey(position), value: frozen.log },
-      ...frozen.chunks,
-      ...(root ?? []),
-      ...deletions([...frozen.garbage, ...frozen.dead.map(({ id }) => segmentKey(id))]),
-      { key: HEAD, value: encodeHead({ ...this.#head, position }) },
-    ]
+  async #write(commit: Commit): Promise<void> {
+    const groups = commit.first.map((changes) => this.#transact(changes))
+    for (const outcome of await Promise.allSettled(groups)) if (outcome.status === 'rejected') throw outcome.reason
+    const changes = commit.last
     try {
       await this.#transact(changes)
     } catch (failure) {
       // What frees space may need a little for itself: that is what the reserve is for.
-      const small = segments.length === 0 || alone
-      if (!(failure instanceof StoreFailure && failure.reason === 'full' && small && this.#reserved)) throw failure
+      const isSmall = commit.first.length === 0
+      if (!(failure instanceof StoreFailure && failure.reason === 'full' && isSmall && this.#reserved)) throw failure
       this.#reserved = false
       await this.#transact([{ key: RESERVE, value: undefined }])
       await this.#transact(changes)
     }
   }
 
-  #succeeded(frozen: Frozen): void {
+  #succeeded(commit: Commit): void {
     this.#flight = undefined
     this.#carriesChanges = false
     this.#failed = undefined
-    this.#setHead({ ...this.#head, position: frozen.position })
-    this.#present.add(logKey(frozen.position))
-    for (const { key } of frozen.chunks) this.#present.add(key)
-    this.#removed(frozen.garbage, frozen.dead)
-    this.#logBytes += frozen.log.length
+    this.#setHead({ ...this.#head, position: commit.position })
+    this.#trees.wrote([logKey(commit.position), ...commit.chunks.map(({ key }) => key)])
+    this.#removed(commit.garbage, commit.dead)
+    this.#logBytes += commit.log.length
     this.#checkpoint.committed()
-    if (frozen.root) {
-      this.#root = frozen.root
+    if (commit.root) {
+      this.#root = commit.root
       this.#logBytes = 0
       this.#collect()
     }
-    for (const segment of frozen.segments) {
+    for (const segment of commit.segments) {
       segment.stored = true
       if (!segment.isSmall) this.#fetch(segment)
     }
-    for (const kept of frozen.kept) {
+    for (const kept of commit.kept) {
       const page = kept.file.data?.page(kept.index)
       if (page?.kept === kept && page.end === kept.length && page.bytes.length > 0) this.segments.stay(kept)
     }
-    this.#answer(frozen.ticket)
+    this.#waiters.answer(commit.ticket)
     this.#goOn()
-  }
-
-  /** Those who wait for a transaction of this ticket, or an earlier one, have what they wait for, or the reason why not. */
-  #answer(ticket: number, failure?: ErrnoError): void {
-    for (const waiter of this.#waiters) {
-      if (waiter.ticket > ticket) continue
-      waiter.done = failure === undefined
-      waiter.failure = failure
-      this.#waiters.delete(waiter)
-    }
   }
 
   /** The Blob that was put keeps its bytes in memory; the one that is got is on disk. */
@@ -517,52 +389,26 @@ export class Store implements JournalOwner {
   }
 
   #removed(garbage: readonly string[], dead: readonly Segment[]): void {
-    for (const key of garbage) {
-      this.#garbage.delete(key)
-      this.#present.delete(key)
-    }
+    this.#trees.removed(garbage)
     for (const segment of dead) if (segment.pages.size === 0) this.segments.remove(segment)
   }
 
   /** Nothing of the commit happened, or nothing that counts: what it took has changed still. */
-  #broke(frozen: Frozen, failure: unknown): void {
+  #broke(commit: Commit, failure: unknown): void {
     this.#flight = undefined
     this.#carriesChanges = false
     const error = meaningOf(failure, this.#options.name, this.#head)
     this.#failed = error
     if (failure instanceof StoreFailure && failure.reason === 'guard') this.#lost = error
-    for (const node of frozen.added) this.#nodes.delete(node.ino)
-    for (const node of frozen.gone) this.#nodes.set(node.ino, node)
-    const moved = new Map(frozen.moves.map(({ file, index, from }) => [`${file.ino}:${index}`, from]))
-    for (const kept of frozen.kept) {
-      this.segments.leave(kept)
-      const { file, index } = kept
-      if (file.data?.page(index)?.kept !== kept) continue
-      const from = moved.get(`${file.ino}:${index}`)
-      if (from) this.segments.enter(from)
-      file.data.keep(index, from)
-    }
-    for (const segment of frozen.segments) {
-      this.#garbage.add(segmentKey(segment.id))
-      this.segments.remove(segment)
-    }
-    const later = this.journal.changes
-    this.journal.changes = frozen.changes
-    for (const [node, change] of later) {
-      const first = frozen.changes.get(node)
-      if (!first) frozen.changes.set(node, change)
-      else
-        for (const set of ['names', 'pages', 'parts'] as const)
-          for (const each of change[set]) first[set].add(each as never)
-    }
-    this.#writtenBytes += frozen.bytes
-    this.#checkpoint.failed()
-    this.#answer(this.#lost ? Number.POSITIVE_INFINITY : frozen.ticket, error)
+    for (const { id } of commit.segments) this.#trees.garbage.add(segmentKey(id))
+    commit.undo()
+    this.#writtenBytes += commit.bytes
+    this.#waiters.answer(this.#lost ? Number.POSITIVE_INFINITY : commit.ticket, error)
     this.#goOn()
   }
 
   #goOn(): void {
-    if (this.#waiters.size > 0 && !this.#lost) this.#start()
+    if (this.#waiters.any && !this.#lost) this.#start()
     this.#queue.wake()
     if (this.#closing || this.#lost) {
       this.#tellDirty()
@@ -579,24 +425,15 @@ export class Store implements JournalOwner {
 
   /** Something to do that nobody waits for. */
   get #hasUpkeep(): boolean {
-    return this.#checkpoint.isUnderWay || chooseMoves.wanted(this.segments, this.#pinned) || this.#garbage.size > 0
+    return (
+      this.#checkpoint.isUnderWay ||
+      chooseMoves.wanted(this.segments, this.#trees.pinned) ||
+      this.#trees.garbage.size > 0
+    )
   }
 
-  /** Puts what no tree needs on the way out. */
   #collect(): void {
-    const needed = new Set<string>()
-    const need = ({ chunks, ranges }: Root) => {
-      for (const number of chunks.values()) needed.add(chunkKey(number))
-      for (const [first, last] of ranges) for (let at = first; at <= last; at++) needed.add(logKey(at))
-    }
-    need({ ...this.#root, ranges: [...this.#root.ranges, [this.#root.tail, this.#head.position]] })
-    for (const { root } of this.#snapshots.values()) need(root)
-    for (const key of this.#present) if (!needed.has(key)) this.#garbage.add(key)
-  }
-
-  #pin(): void {
-    this.#pinned.clear()
-    for (const { segments } of this.#snapshots.values()) for (const id of segments) this.#pinned.add(id)
+    this.#trees.collect(this.#root, this.#head.position)
   }
 
   /** A transaction apart from commits, when there is nothing to commit; what it is made of is asked for then. */
@@ -608,7 +445,7 @@ export class Store implements JournalOwner {
     const { changes, done } = make()
     let result!: T
     let failure: unknown
-    this.#flightTicket = ++this.#lastTicket
+    this.#flightTicket = this.#waiters.begin()
     this.#flight = this.#transact(changes).then(
       () => {
         this.#flight = undefined
@@ -620,28 +457,25 @@ export class Store implements JournalOwner {
       },
     )
     await this.#flight
-    this.#answer(this.#flightTicket)
+    this.#waiters.answer(this.#flightTicket)
     this.#goOn()
     if (failure) throw failure
     return result
   }
 
   get snapshots(): { name: string; time: number }[] {
-    return [...this.#snapshots].map(([name, { time }]) => ({ name, time }))
+    return this.#trees.snapshots
   }
 
   /** Keeps the tree as it is now under a name. Errors: EEXIST; as sync. */
   takeSnapshot(name: string): Promise<void> {
     return this.#apart(() => {
-      if (this.#snapshots.has(name)) throw new ErrnoError('EEXIST', name, 'the volume has a snapshot of this name')
+      this.#trees.requireFree(name)
       const segments = [...this.segments.byId.values()].filter(({ pages }) => pages.size > 0).map(({ id }) => id)
       const snapshot = { time: Number(this.#options.clock.realtime() / 1_000_000n), segments, root: this.#closedRoot() }
       return {
         changes: [{ key: snapshotKey(name), value: encodeSnapshot(snapshot) }],
-        done: () => {
-          this.#snapshots.set(name, snapshot)
-          this.#pin()
-        },
+        done: () => this.#trees.setSnapshot(name, snapshot),
       }
     })
   }
@@ -658,12 +492,11 @@ export class Store implements JournalOwner {
   /** Errors: ENOENT; as sync. */
   deleteSnapshot(name: string): Promise<void> {
     return this.#apart(() => {
-      this.#snapshot(name)
+      this.#trees.snapshot(name)
       return {
         changes: [{ key: snapshotKey(name), value: undefined }],
         done: () => {
-          this.#snapshots.delete(name)
-          this.#pin()
+          this.#trees.setSnapshot(name, undefined)
           this.#collect()
         },
       }
@@ -673,7 +506,7 @@ export class Store implements JournalOwner {
   /** The tree is what it was; the files in memory are not: close the store, and open it again. Errors: ENOENT; as sync. */
   rollBack(name: string): Promise<void> {
     return this.#apart(() => {
-      const { root } = this.#snapshot(name)
+      const { root } = this.#trees.snapshot(name)
       const { lastIno, lastSegment, lastChunk } = this.#closedRoot()
       const tail = this.#head.position + 1
       const next = { ...root, tail, lastIno, lastSegment, lastChunk }
@@ -684,12 +517,6 @@ export class Store implements JournalOwner {
         },
       }
     })
-  }
-
-  #snapshot(name: string): Snapshot {
-    const snapshot = this.#snapshots.get(name)
-    if (!snapshot) throw new ErrnoError('ENOENT', name, 'the volume has no snapshot of this name')
-    return snapshot
   }
 
   /** Puts the reserve in its place, when nothing else is to be done. */
@@ -732,11 +559,5 @@ export class Store implements JournalOwner {
     }
   }
 }
-
-function* namesOf(directory: Extract<TmpfsNode, { kind: 'directory' }>): Generator<string> {
-  for (const { name } of directory.entries(2)) yield name
-}
-
-const deletions = (keys: readonly string[]): RecordChange[] => keys.map((key) => ({ key, value: undefined }))
 
 const sizeOf = (value: StoredValue) => (value instanceof Uint8Array ? value.length : value.size)

@@ -1,0 +1,192 @@
+/**
+ * What one commit writes: all that had changed at one moment, as it was then.
+ *
+ * Invariant: until it is done or undone, it alone has what it took from the journal; undone, all of that has changed again.
+ */
+
+import type { Checkpoint } from './checkpoint.ts'
+import type { Move } from './cleaner.ts'
+import type { TmpfsNode } from './inodes.ts'
+import { writeGone, writeItem } from './items.ts'
+import type { Change, Journal } from './journal.ts'
+import type { KeyValueStore, RecordChange } from './key-value-store.ts'
+import { Packer } from './pack.ts'
+import { begin, encodeHead, encodeRoot, HEAD, type Head, logKey, ROOT, type Root, segmentKey } from './records.ts'
+import type { Segment, Segments } from './segments.ts'
+import type { Tmpfs } from './tmpfs.ts'
+
+/** Segments of one transaction. */
+const SEGMENTS_AT_ONCE = 8
+
+export interface Committing {
+  readonly journal: Journal
+  readonly segments: Segments
+  readonly records: KeyValueStore
+  /** Inodes that are in the store, by their numbers. */
+  readonly nodes: Map<number, TmpfsNode>
+  readonly checkpoint: Checkpoint
+  readonly filesystem: Tmpfs
+  readonly head: Head
+  readonly root: Root
+  /** Pages that the cleaner wants elsewhere. */
+  readonly moves: readonly Move[]
+  /** Records that go with it. */
+  readonly garbage: readonly string[]
+  /** Segments that nothing lies in any more; asked for when the pages are in theirs. */
+  readonly dead: () => readonly Segment[]
+  /** How many were written since the last one. */
+  readonly bytes: number
+  readonly ticket: number
+}
+
+export class Commit {
+  readonly changes: ReadonlyMap<TmpfsNode, Change>
+  readonly position: number
+  readonly ticket: number
+  readonly bytes: number
+  readonly segments: readonly Segment[]
+  readonly kept: Packer['kept']
+  readonly dead: readonly Segment[]
+  readonly garbage: readonly string[]
+  readonly log: Uint8Array
+  readonly chunks: readonly RecordChange[]
+  /** The new one, if a checkpoint ends with it. */
+  readonly root: Root | undefined
+  readonly #from: Committing
+  readonly #added: TmpfsNode[] = []
+  readonly #gone: TmpfsNode[] = []
+
+  /** Takes all that has changed. */
+  constructor(from: Committing) {
+    const { journal, segments, head, root, nodes, checkpoint, filesystem } = from
+    this.#from = from
+    this.ticket = from.ticket
+    this.bytes = from.bytes
+    this.garbage = from.garbage
+    this.changes = journal.changes
+    journal.changes = new Map()
+    const packer = this.#pack()
+    this.segments = packer.segments
+    this.kept = packer.kept
+    this.dead = from.dead()
+    this.position = head.position + 1
+    this.log = this.#describe()
+    const numbers = { lastIno: filesystem.lastIno, lastSegment: segments.lastId }
+    const chunks = checkpoint.step(nodes, head.store, root, numbers)
+    this.chunks = chunks.records
+    this.root = chunks.root
+  }
+
+  /** Pages that are in no segment get one; what inodes there are is known then. */
+  #pack(): Packer {
+    const { segments, records, nodes, moves } = this.#from
+    const packer = new Packer(segments, records)
+    for (const { file, index, bytes } of moves) packer.add(file, index, bytes)
+    const moving = new Set(moves.map(({ from }) => from))
+    for (const [node, change] of this.changes) {
+      const known = nodes.has(node.ino)
+      if (node.nlink === 0) {
+        if (!known) continue
+        nodes.delete(node.ino)
+        this.#gone.push(node)
+      } else if (!known) {
+        nodes.set(node.ino, node)
+        this.#added.push(node)
+      }
+      if (node.kind !== 'file' || !node.data || node.nlink === 0) continue
+      for (const index of known ? change.pages : node.data.pages()) {
+        const page = node.data.page(index)
+        if (page && !page.kept) packer.add(node, index, page.bytes.subarray(page.start, page.start + page.end))
+      }
+    }
+    packer.finish()
+    for (const from of moving) segments.leave(from)
+    return packer
+  }
+
+  /** The log record. */
+  #describe(): Uint8Array {
+    const { checkpoint, filesystem, segments, head } = this.#from
+    const log = begin('log')
+    log.text(head.store)
+    for (const number of [this.position, filesystem.lastIno, segments.lastId]) log.number(number)
+    const isNew = new Set(this.#added)
+    for (const [node, change] of this.changes) {
+      checkpoint.changed(node.ino, 0)
+      for (const part of change.parts) checkpoint.changed(node.ino, part)
+      if (node.nlink === 0) continue
+      const all = isNew.has(node)
+      const isFile = node.kind === 'file'
+      writeItem(log, node, {
+        attributes: true,
+        names: node.kind === 'directory' ? (all ? namesOf(node) : change.names) : undefined,
+        pages: isFile ? (all ? (node.data?.pages() ?? []) : change.pages) : undefined,
+      })
+    }
+    for (const { ino } of this.#gone) writeGone(log, ino)
+    return log.sealed()
+  }
+
+  /** A small segment goes with the log record, in one transaction. */
+  get #isOne(): boolean {
+    return this.segments.length === 1 && this.segments[0]!.isSmall
+  }
+
+  /** Transactions that must be on disk before the last one. */
+  get first(): RecordChange[][] {
+    if (this.#isOne) return []
+    const groups: RecordChange[][] = []
+    for (let i = 0; i < this.segments.length; i += SEGMENTS_AT_ONCE)
+      groups.push(this.segments.slice(i, i + SEGMENTS_AT_ONCE).map(put))
+    return groups
+  }
+
+  /** The transaction with which it is done. */
+  get last(): RecordChange[] {
+    const { position, root } = this
+    return [
+      ...(this.#isOne ? this.segments.map(put) : []),
+      { key: logKey(position), value: this.log },
+      ...this.chunks,
+      ...(root ? [{ key: ROOT, value: encodeRoot(root) }] : []),
+      ...deletions([...this.garbage, ...this.dead.map(({ id }) => segmentKey(id))]),
+      { key: HEAD, value: encodeHead({ ...this.#from.head, position }) },
+    ]
+  }
+
+  /** Nothing of it happened, or nothing that counts: what it took has changed still. */
+  undo(): void {
+    const { journal, segments, nodes, checkpoint, moves } = this.#from
+    for (const node of this.#added) nodes.delete(node.ino)
+    for (const node of this.#gone) nodes.set(node.ino, node)
+    const moved = new Map(moves.map(({ file, index, from }) => [`${file.ino}:${index}`, from]))
+    for (const kept of this.kept) {
+      segments.leave(kept)
+      const { file, index } = kept
+      if (file.data?.page(index)?.kept !== kept) continue
+      const from = moved.get(`${file.ino}:${index}`)
+      if (from) segments.enter(from)
+      file.data.keep(index, from)
+    }
+    for (const segment of this.segments) segments.remove(segment)
+    const later = journal.changes
+    const all = new Map(this.changes)
+    journal.changes = all
+    for (const [node, change] of later) {
+      const earlier = all.get(node)
+      if (!earlier) all.set(node, change)
+      else
+        for (const set of ['names', 'pages', 'parts'] as const)
+          for (const each of change[set]) earlier[set].add(each as never)
+    }
+    checkpoint.failed()
+  }
+}
+
+const put = ({ id, value }: Segment): RecordChange => ({ key: segmentKey(id), value })
+
+export const deletions = (keys: readonly string[]): RecordChange[] => keys.map((key) => ({ key, value: undefined }))
+
+function* namesOf(directory: Extract<TmpfsNode, { kind: 'directory' }>): Generator<string> {
+  for (const { name } of directory.entries(2)) yield name
+}

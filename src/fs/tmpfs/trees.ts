@@ -1,0 +1,79 @@
+/**
+ * Which records a store needs: those of the tree as it is, and of the trees that were kept under a name, the snapshots.
+ *
+ * Invariants: `garbage` are log records and chunks that no tree needs, and segments that a failed commit may have left; they go
+ * with the next transaction. A segment that a snapshot has is pinned: it stays, whatever becomes of the tree.
+ */
+
+import { ErrnoError } from '../../abi/errno.ts'
+import type { StoredValue } from './key-value-store.ts'
+import { chunkKey, decodeSnapshot, logKey, type Root, type Snapshot } from './records.ts'
+
+export class Trees {
+  readonly garbage = new Set<string>()
+  readonly pinned = new Set<number>()
+  readonly #snapshots = new Map<string, Snapshot>()
+  /** Keys of log records and chunks that are there. */
+  readonly #present = new Set<string>()
+
+  /** What was found in the store. Errors: EIO for a snapshot that is damaged. */
+  constructor(found: ReadonlyMap<string, StoredValue>) {
+    for (const [key, value] of found) {
+      if (key.startsWith('log/') || key.startsWith('chunk/')) this.#present.add(key)
+      else if (key.startsWith('snapshot/')) this.#snapshots.set(key.slice(9), decodeSnapshot(key, value))
+    }
+    this.#pin()
+  }
+
+  get snapshots(): { name: string; time: number }[] {
+    return [...this.#snapshots].map(([name, { time }]) => ({ name, time }))
+  }
+
+  /** Errors: ENOENT. */
+  snapshot(name: string): Snapshot {
+    const snapshot = this.#snapshots.get(name)
+    if (!snapshot) throw new ErrnoError('ENOENT', name, 'the volume has no snapshot of this name')
+    return snapshot
+  }
+
+  /** Errors: EEXIST. */
+  requireFree(name: string): void {
+    if (this.#snapshots.has(name)) throw new ErrnoError('EEXIST', name, 'the volume has a snapshot of this name')
+  }
+
+  /** A snapshot is in the store; undefined: it is there no more. */
+  setSnapshot(name: string, snapshot: Snapshot | undefined): void {
+    if (snapshot) this.#snapshots.set(name, snapshot)
+    else this.#snapshots.delete(name)
+    this.#pin()
+  }
+
+  #pin(): void {
+    this.pinned.clear()
+    for (const { segments } of this.#snapshots.values()) for (const id of segments) this.pinned.add(id)
+  }
+
+  /** Records were written. */
+  wrote(keys: Iterable<string>): void {
+    for (const key of keys) this.#present.add(key)
+  }
+
+  removed(keys: Iterable<string>): void {
+    for (const key of keys) {
+      this.garbage.delete(key)
+      this.#present.delete(key)
+    }
+  }
+
+  /** Puts what no tree needs on the way out. `root` is that of the tree as it is, `position` the end of its log. */
+  collect(root: Root, position: number): void {
+    const needed = new Set<string>()
+    const need = ({ chunks, ranges }: Root) => {
+      for (const number of chunks.values()) needed.add(chunkKey(number))
+      for (const [first, last] of ranges) for (let at = first; at <= last; at++) needed.add(logKey(at))
+    }
+    need({ ...root, ranges: [...root.ranges, [root.tail, position]] })
+    for (const snapshot of this.#snapshots.values()) need(snapshot.root)
+    for (const key of this.#present) if (!needed.has(key)) this.garbage.add(key)
+  }
+}
