@@ -1,8 +1,6 @@
 /** One more mount in a container that is there. */
 
 import { ErrnoError } from '../../abi/errno.ts'
-import { Task } from '../../kernel/task.ts'
-import { credentialsOf } from '../../vfs/context.ts'
 import type { Inode } from '../../vfs/inode.ts'
 import type { MountNamespace } from '../../vfs/mount.ts'
 import type { MountSpec } from '../spec.ts'
@@ -40,7 +38,6 @@ export async function mountFurther(
   options: SetUpOptions,
 ): Promise<Inode | undefined> {
   const setUp = new SetUp(options)
-  const { vfs } = setUp
   let said: string | undefined
   const mount = planFurther(further, options, (warning) => {
     said = warning
@@ -48,13 +45,12 @@ export async function mountFurther(
   })
   if (!mount) throw namedError(new ErrnoError('ENODEV', undefined, said), 'mounts[0]', further.spec.destination)
   await loadTypes([mount], options)
-  setUp.task = new Task({ vfs, credentials: credentialsOf(0, 0), root: namespace.rootPlace, umask: 0 })
+  setUp.enter(namespace)
   try {
     await acquireVolume(setUp, mount)
     await setUp.at(mount.place, mount.destination, () => mountSubmount(setUp, mount))
     return setUp.memory.get(further.unique)
   } finally {
-    setUp.task.release()
-    for (const { mount } of setUp.acquired.values()) vfs.discard(mount)
+    setUp.end()
   }
 }

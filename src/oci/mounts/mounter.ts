@@ -5,8 +5,6 @@
  * Invariant: either the namespace is complete, or an error that names the mount was thrown and nothing is left of it.
  */
 
-import { Task } from '../../kernel/task.ts'
-import { credentialsOf } from '../../vfs/context.ts'
 import type { Inode } from '../../vfs/inode.ts'
 import type { MountNamespace } from '../../vfs/mount.ts'
 import { releaseNamespace } from '../../vfs/mount-tree.ts'
@@ -81,7 +79,7 @@ export async function mountAll(spec: Spec, options: MounterOptions): Promise<Mou
     const made = await mountOn(setUp, spec, { plan, mounts, internalTmp: options.internalTmp })
     return { ...made, uppers: options.uppers, memory: setUp.memory }
   } finally {
-    for (const { mount } of setUp.acquired.values()) setUp.vfs.discard(mount)
+    setUp.end()
   }
 }
 
@@ -96,11 +94,10 @@ async function mountOn(
   spec: Spec,
   { plan, mounts, internalTmp }: Planned,
 ): Promise<Pick<Mounted, 'namespace' | 'root'>> {
-  const { vfs } = setUp
-  const namespace = await setUp.at(ROOT, '/', () => emptyNamespace(vfs))
+  const namespace = await setUp.at(ROOT, '/', () => emptyNamespace(setUp.vfs))
   try {
     const root = await setUp.at(ROOT, '/', () => putRoot(namespace, setUp, plan))
-    setUp.task = new Task({ vfs, credentials: credentialsOf(0, 0), root: namespace.rootPlace, umask: 0 })
+    setUp.enter(namespace)
     for (const mount of mounts) {
       await setUp.at(mount.place, mount.destination, () => mountSubmount(setUp, mount))
     }
@@ -112,7 +109,5 @@ async function mountOn(
   } catch (error) {
     releaseNamespace(namespace)
     throw error
-  } finally {
-    setUp.task?.release()
   }
 }

@@ -63,7 +63,11 @@ export function prepareMounts(spec: Spec, known: Known, warn: (warning: string) 
     const before = seen.get(destination) ?? 0
     seen.set(destination, before + 1)
     const unique = before === 0 ? destination : `${destination}#${before + 1}`
-    return prepareMount({ ...mount, destination, unique }, known, warn) ?? []
+    try {
+      return prepareMount({ ...mount, destination, unique }, known, warn) ?? []
+    } catch (error) {
+      throw namedError(error, mount.place, destination)
+    }
   })
   const binds = prepared.flatMap((mount) => (mount.type === 'bind' ? [dealtBind(mount)] : []))
   // Dealt in the order of the spec, so before they are sorted.
@@ -81,20 +85,15 @@ function dealtBind({ spec, place, destination, options }: PreparedMount): DealtB
 /** What is bound from a volume is the volume. */
 const bindType = ({ source }: MountSpec) => (namesVolume(source) ? 'tmpfs' : 'bind')
 
-/** undefined for a type that is skipped. */
+/** undefined for a type that is skipped. Errors: EINVAL. */
 function prepareMount(
   { spec, place, mandatory, destination, unique }: CompiledMount & Pick<PreparedMount, 'destination' | 'unique'>,
   { vfs: { types }, shared }: Known,
   warn: (warning: string) => void,
 ): PreparedMount | undefined {
   const given = spec.options ?? []
-  let verity: Verity | undefined
-  try {
-    // Also of a type that is skipped, as gVisor has it.
-    verity = verityOptions(given, (option, rule) => warn(`${place}.options[${option}]: ${rule}`))
-  } catch (error) {
-    throw namedError(error, place, destination)
-  }
+  // Also of a type that is skipped, as gVisor has it.
+  const verity = verityOptions(given, (option, rule) => warn(`${place}.options[${option}]: ${rule}`))
   const hint = shared.hintOf(spec.source)
   const type = hint ? hint.type : isBind(spec) ? bindType(spec) : (spec.type ?? '')
   const is = hint ? REPLICA : mountType(type, types)
@@ -103,12 +102,8 @@ function prepareMount(
     warn(`${place}.type: ${named}, the mount on ${destination} is skipped; there are ${mountTypes(types).join(', ')}`)
     return undefined
   }
-  try {
-    // The others keep their numbers in messages.
-    const others = given.map((option) => (isVerityOption(option) ? 'defaults' : option))
-    const options = mountOptions(others, is, place, warn)
-    return { spec, place, mandatory, destination, type, is, options, verity, hint, unique }
-  } catch (error) {
-    throw namedError(error, place, destination)
-  }
+  // The others keep their numbers in messages.
+  const others = given.map((option) => (isVerityOption(option) ? 'defaults' : option))
+  const options = mountOptions(others, is, place, warn)
+  return { spec, place, mandatory, destination, type, is, options, verity, hint, unique }
 }

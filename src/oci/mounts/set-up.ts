@@ -3,10 +3,10 @@
 import { ErrnoError } from '../../abi/errno.ts'
 import { untilDone, type Waiting } from '../../kernel/attempts.ts'
 import type { PidNamespace } from '../../kernel/pid-namespace.ts'
-import type { Task } from '../../kernel/task.ts'
-import type { Context } from '../../vfs/context.ts'
+import { Task } from '../../kernel/task.ts'
+import { type Context, credentialsOf } from '../../vfs/context.ts'
 import type { DirectoryInode, Inode } from '../../vfs/inode.ts'
-import type { VirtualDentry } from '../../vfs/mount.ts'
+import type { MountNamespace, VirtualDentry } from '../../vfs/mount.ts'
 import { resolve } from '../../vfs/path-walk.ts'
 import type { Vfs } from '../../vfs/vfs.ts'
 import { Attempt } from '../../vfs/waiting.ts'
@@ -52,14 +52,13 @@ export class SetUp {
   readonly warn: (warning: string) => void
   /** What steps hold while they wait. */
   readonly attempt = new Attempt()
-  /** Walks and makes things in the new namespace, as its superuser; there from the root's step on. */
-  task!: Task
   /** The volumes of the spec, opened, by the place of their mount. */
   readonly acquired = new Map<string, Acquired>()
   /** The roots of the filesystems in memory that were made, by what their mounts are found again by. */
   readonly memory = new Map<string, Inode>()
   readonly #waiting: Waiting
   readonly #contents: SetUpOptions['contents']
+  #task: Task | undefined
 
   constructor(options: SetUpOptions) {
     const { vfs, bundle, waiting, volumes, shared, processes, cgroups, fuse, panic, contents, warn, by } = options
@@ -75,6 +74,22 @@ export class SetUp {
     this.#contents = contents
     this.warn = warn
     this.#waiting = waiting
+  }
+
+  /** From now on steps walk and make things in this namespace. */
+  enter({ rootPlace }: MountNamespace): void {
+    this.#task = new Task({ vfs: this.vfs, credentials: credentialsOf(0, 0), root: rootPlace, umask: 0 })
+  }
+
+  /** The superuser in the namespace. Preconditions: `enter` was called. */
+  get task(): Task {
+    return this.#task!
+  }
+
+  /** Lets go of what only the set-up needed: what is mounted stays. */
+  end(): void {
+    this.#task?.release()
+    for (const { mount } of this.acquired.values()) this.vfs.discard(mount)
   }
 
   /** What fills a new filesystem in memory, if anything does. */
@@ -108,7 +123,7 @@ export class SetUp {
       return resolve(task, task.root, source, true)
     } catch (error) {
       if (!(error instanceof ErrnoError)) throw error
-      const why = error.detail ?? 'not in the container as mounted so far'
+      const why = error.detail ?? (error.code === 'ENOENT' ? NOT_YET : error.code)
       throw new ErrnoError(error.code, source, `source ${source}: ${why}`)
     }
   }
@@ -126,6 +141,8 @@ export class SetUp {
     return places
   }
 }
+
+const NOT_YET = 'not in the container as mounted so far; shorter destinations are mounted first'
 
 /** An error with the mount that it is about. */
 export function namedError(error: unknown, place: string, destination: string): unknown {

@@ -129,7 +129,8 @@ function bind(setUp: SetUp, { spec, place, upper, unique, options: { flags, recu
   const from = setUp.find(source)
   if (upper) return withUpper(setUp, { place, upper }, { vfs, lowers: [from], source, flags }, setUp.fill(unique))
   if (source.startsWith('/')) return vfs.bind(from, { recursive, flags, source })
-  if (spec.options?.includes('rw')) {
+  // It was asked for.
+  if (flags.readonly === false) {
     setUp.warn(
       `${place}.options: files of the bundle are read-only; mount an overlay with lowerdir=${source} to change them`,
     )
