@@ -17,10 +17,9 @@ export class Counters {
   readonly buffer: ArrayBufferLike
   /** Calls that returned, by the number of the function. */
   readonly calls: Uint32Array
-  /** Hears of another size of the memory: when it is set here or, if it is set by another thread, when that is looked at. */
+  /** Hears of another size of the memory that is set on this side. */
   resized: () => void = () => {}
   readonly #sums: Float64Array
-  #memory = 0
 
   constructor(buffer: ArrayBufferLike = newBuffer(FUNCTIONS * 4 + SUMS * 8)) {
     this.buffer = buffer
@@ -47,14 +46,6 @@ export class Counters {
 
   set memory(bytes: number) {
     this.#sums[MEMORY] = bytes
-    this.look()
-  }
-
-  /** Sees what the other side has set by now. */
-  look(): void {
-    const { memory } = this
-    if (memory === this.#memory) return
-    this.#memory = memory
     this.resized()
   }
 

@@ -40,6 +40,8 @@ export class GuestChannel {
   /** A try of the requested call has thrown WouldBlock. */
   #waited = false
   #closed = false
+  /** As the kernel has been told. */
+  #memory = 0
 
   constructor(options: GuestChannelOptions) {
     this.#options = options
@@ -49,7 +51,10 @@ export class GuestChannel {
   serve(): boolean {
     if (this.#callOff !== undefined || !this.#channel.requested) return false
     const { syscalls, counters, now } = this.#options
-    counters?.look()
+    if (counters && counters.memory !== this.#memory) {
+      this.#memory = counters.memory
+      counters.resized()
+    }
     const weight = timeWeight(this.calls)
     const start = weight > 0 ? now() : 0
     try {

@@ -69,7 +69,7 @@ describe('the limits of a spec', () => {
     await start('small', { linux: { resources: { memory: { limit: 65_536 } } } })
     const none = await run('small', ['process', 'grow'])
     expect(none).toMatchObject({ exitCode: 126 })
-    expect(none.reason).toContain('may have 1 (process.limits.memoryPages, or memory.limit_in_bytes of its cgroup)')
+    expect(none.reason).toContain('may have 1 (process.limits.memoryPages, or its cgroup)')
   })
 
   test('several containers of one cgroupsPath share them', async () => {

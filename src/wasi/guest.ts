@@ -91,7 +91,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestEnd> {
 }
 
 /** What may limit a guest's memory. */
-const LIMITED_BY = 'process.limits.memoryPages, or memory.limit_in_bytes of its cgroup'
+const LIMITED_BY = 'process.limits.memoryPages, or its cgroup'
 
 function newMemory(type: MemoryType, all: readonly MemoryType[], pages: number | undefined): WasmMemory {
   const maximum = pages === undefined ? type.maximum : shareOf(all, type, pages)
