@@ -33,7 +33,7 @@ export function runSpec(subject: Subject, { given, data, run }: Spec): void {
   arena.end()
 }
 
-function trialIn(arena: Arena): Trial {
+export function trialIn(arena: Arena): Trial {
   return {
     root: new User(arena.task({ uid: 0 })),
     user: (who) => new User(arena.task(typeof who === 'number' ? { uid: who } : who)),
