@@ -1,9 +1,12 @@
 /**
- * What ours is a file system of while a sequence runs: a tmpfs, or overlays, over layers that the sequence itself has made. The
- * Linux side is a tmpfs throughout: whatever the layers are, the merged view must behave like one.
+ * What ours is a file system of while a sequence runs: a tmpfs, one that is closed and opened again, or overlays, over layers that
+ * the sequence itself has made. The Linux side is a tmpfs throughout: whatever the layers are, the merged view must behave like one.
  *
  * Always true: layers below are left as they were, and the same layers, mounted anew, show the same files.
  */
+import type { Store } from '../../src/fs/tmpfs/store.ts'
+import { openStore } from '../../src/testing/kept-files.ts'
+import { MemoryStore } from '../../src/testing/memory-store.ts'
 import { scattered } from '../../src/testing/scatter.ts'
 import { unveiled, type Veil, veiled } from '../../src/testing/trees.ts'
 import type { Filesystem, Inode } from '../../src/vfs/inode.ts'
@@ -18,6 +21,8 @@ export interface Laid {
   readonly upper: Filesystem
   /** The topmost first. */
   readonly lowers: readonly Inode[]
+  /** Where it is kept. */
+  readonly volume?: { readonly records: MemoryStore; readonly store: Store }
 }
 
 export interface Arrangement {
@@ -26,9 +31,9 @@ export interface Arrangement {
   readonly layers: number
   /** What an overlay answers otherwise than a tmpfs, as Linux's does. Everything else is compared. */
   readonly free: readonly Free[]
-  first(vfs: Vfs): Laid
+  first(vfs: Vfs): Laid | Promise<Laid>
   /** What follows a layer. */
-  next(vfs: Vfs, below: Laid): Laid
+  next(vfs: Vfs, below: Laid): Laid | Promise<Laid>
 }
 
 /** Enough for every sequence; a limit, so that what is in use is counted. */
@@ -47,6 +52,12 @@ export const overlay = (vfs: Vfs, lowers: readonly Inode[], upper = tmpfs(vfs).f
   lowers,
 })
 
+/** A tmpfs that is kept in a store. */
+async function kept(vfs: Vfs, records = new MemoryStore()): Promise<Laid> {
+  const { store, superblock } = await openStore(records, vfs, { data: LIMITS })
+  return { superblock, upper: superblock.filesystem, lowers: [], volume: { records, store } }
+}
+
 const overEmpty = (vfs: Vfs): Laid => overlay(vfs, [tmpfs(vfs).filesystem.root])
 
 const over = (veil: Veil) => (vfs: Vfs, below: Laid) => overlay(vfs, [veiled(below.upper.root, veil)])
@@ -56,6 +67,16 @@ const MERGED: readonly Free[] = ['directories', 'atime']
 
 export const arrangements: readonly Arrangement[] = [
   { name: 'tmpfs', layers: 0, free: [], first: plain, next: (_, below) => below },
+  {
+    name: 'kept',
+    layers: 2,
+    free: [],
+    first: (vfs) => kept(vfs),
+    async next(vfs, { volume }) {
+      await volume!.store.settled()
+      return kept(vfs, new MemoryStore(volume!.records.records))
+    },
+  },
   { name: 'overlay-empty', layers: 0, free: [], first: overEmpty, next: overEmpty },
   { name: 'overlay-lower', layers: 1, free: MERGED, first: plain, next: over({}) },
   {

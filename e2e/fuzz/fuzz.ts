@@ -48,9 +48,9 @@ export async function fuzz(options: {
 }
 
 /** What ends ours is where it differs. */
-const tryOurs = (...args: Parameters<typeof runOurs>): string[] => {
+const tryOurs = async (...args: Parameters<typeof runOurs>): Promise<string[]> => {
   try {
-    return runOurs(...args)
+    return await runOurs(...args)
   } catch (error) {
     return [`thrown: ${error instanceof Error ? error.stack : String(error)}`]
   }
@@ -63,7 +63,7 @@ async function differenceOf(
   as?: readonly User[],
 ): Promise<string | undefined> {
   const expected = await reference.run(sequence, arrangement.free)
-  const actual = tryOurs(reference.place, sequence, arrangement, as)
+  const actual = await tryOurs(reference.place, sequence, arrangement, as)
   const at = Array.from({ length: Math.max(expected.length, actual.length) }).findIndex(
     (_, i) => expected[i] !== actual[i],
   )

@@ -44,7 +44,7 @@ export interface Place {
 /** What ours is compared with. */
 export interface Reference {
   readonly place: Place
-  run(sequence: Sequence, free: readonly Free[]): string[] | Promise<string[]>
+  run(sequence: Sequence, free: readonly Free[]): Promise<string[]>
   stop(): Promise<void>
 }
 
@@ -99,16 +99,17 @@ function answer(child: ChildProcess): Promise<unknown> {
   })
 }
 
-/** The trace of a sequence on ours. Errors: what is thrown that is no ErrnoError, and leaks. */
-export function runOurs(
+/** The trace of a sequence on ours. Rejects with what is thrown that is no ErrnoError. */
+export async function runOurs(
   place: Place,
   sequence: Sequence,
   arrangement: Arrangement = arrangementOf('tmpfs'),
   as: readonly User[] = users,
-): string[] {
+): Promise<string[]> {
   const vfs = new Vfs(createClock(), new DeviceRegistry())
   for (const type of [tmpfsType, overlayType]) vfs.types.register(type)
-  return new Run(vfs, place, arrangement, as).run(sequence)
+  const laid = await arrangement.first(vfs)
+  return new Run(vfs, place, arrangement, laid, as).run(sequence)
 }
 
 /** A task of root, each of whose calls is made until it need not wait any more. */
@@ -155,17 +156,17 @@ class Run {
   #slots: (number | undefined)[] = []
   readonly #teller: StatTeller
 
-  constructor(vfs: Vfs, place: Place, arrangement: Arrangement, as: readonly User[]) {
+  constructor(vfs: Vfs, place: Place, arrangement: Arrangement, laid: Laid, as: readonly User[]) {
     this.#vfs = vfs
     this.#place = place
     this.#arrangement = arrangement
     this.#users = as
-    this.#laid = arrangement.first(vfs)
+    this.#laid = laid
     this.#task = newTask(vfs, this.#laid)
     this.#teller = new StatTeller(arrangement.free)
   }
 
-  run({ umask, mode, operations }: Sequence): string[] {
+  async run({ umask, mode, operations }: Sequence): Promise<string[]> {
     const task = this.#task
     const { directory } = this.#place
     this.#makeDirectory()
@@ -173,12 +174,18 @@ class Run {
     task.fchmodat(AT_FDCWD, directory, mode, 0)
     task.chdir(directory)
     task.umask = umask
-    const trace = operations.map((operation) => {
-      if (operation.call === 'layer') return this.#layer(umask)
+    const trace: string[] = []
+    for (const operation of operations) {
+      if (operation.call === 'layer') {
+        trace.push(await this.#layer(umask))
+        continue
+      }
       // One task that changes its credentials, as the Linux side does, so that descriptors are everybody's.
       this.#become(operation)
-      return this.#attempt(() => this.#perform(operation))
-    })
+      // A call that is made again and again lets nothing happen in between.
+      if (operation.call === 'fsync') await this.#laid.volume?.store.settled()
+      trace.push(this.#attempt(() => this.#perform(operation)))
+    }
     this.#become(undefined)
     this.#slots.forEach((fd, slot) => {
       if (fd !== undefined) trace.push(this.#tellSlot(slot, fd))
@@ -219,7 +226,7 @@ class Run {
     return `slot ${slot}: ${this.#teller.tell(stat)} flags ${flags}${where}`
   }
 
-  #layer(umask: number): string {
+  async #layer(umask: number): Promise<string> {
     this.#become(undefined)
     for (const fd of this.#slots) if (fd !== undefined) this.#task.close(fd)
     this.#slots = []
@@ -227,7 +234,7 @@ class Run {
     this.#keepFirstNames(this.#base, new Set())
     this.#makeDirectory()
     this.#task.release()
-    this.#laid = this.#arrangement.next(this.#vfs, this.#laid)
+    this.#laid = await this.#arrangement.next(this.#vfs, this.#laid)
     this.#below = this.#picture()
     this.#task = newTask(this.#vfs, this.#laid)
     this.#task.chdir(this.#place.directory)
