@@ -139,15 +139,19 @@ describe('a container comes back', () => {
   test('with what was mounted since it was made, again and again', async () => {
     const site = new Site()
     const first = site.tab({ tools: { tool: 'T' } })
+    await first.create('other', {})
+    await first.runtime.mount('other', tmpfs('/x'))
     await first.create('c', { mounts: [tmpfs('/data')] })
+    await first.runtime.mount('c', tmpfs('/before'))
     await first.runtime.mount('c', tmpfs('/more', 'size=1m'))
     await first.runtime.mount('c', bind('/bin', 'tools'))
     await first.runtime.mount('c', tmpfs('/data'))
     await first.write('c', '/more/f', 'F')
     await first.write('c', '/data/g', 'G')
+    await first.write('c', '/before/b', 'B')
     const [mounts, tree] = [first.mounts('c'), await first.tree('c')]
     const second = site.tab({ tools: { tool: 'T' } })
-    await second.restore(await first.save())
+    await second.restore(await first.save({ containers: ['c'] }))
     const third = site.tab({ tools: { tool: 'T' } })
     await second.runtime.mount('c', tmpfs('/last'))
     await third.restore(await second.save())
@@ -158,7 +162,7 @@ describe('a container comes back', () => {
     expect([await third.read('c', '/more/f'), await third.read('c', '/data/g')]).toEqual(['F', 'G'])
   })
 
-  test('whose root is an image, sealed or not, that another tab imports again', async () => {
+  test('D033 whose root is an image, sealed or not, that another tab imports again; a tree in its place is told from it', async () => {
     const site = new Site()
     const maker = site.tab({ system })
     await maker.create('maker', rooted)
@@ -276,6 +280,13 @@ describe('several containers', () => {
     await third.restore(alone)
     await third.create('writer', { annotations, mounts: [queue('/out')] })
     expect(await third.read('writer', '/out/job')).toHaveLength(100_000)
+
+    // With another source it is another volume, and nothing is left of this one.
+    const elsewhere = { mounts: [{ ...queue('/in'), source: '/elsewhere', type: 'tmpfs', options: [] }] }
+    const lost = site.tab().restore(alone, { validation: 'ignore', specs: { reader: elsewhere } })
+    expect(await failure(lost)).toMatch(
+      /^EINVAL.*containers shared it: its files were in memory, and nothing.*'hint:queue'/,
+    )
 
     // Such a volume is there already: it is not mixed with another one.
     const fourth = site.tab()
@@ -522,6 +533,20 @@ describe('sources', () => {
     expect(site.names.size).toBe(0)
   })
 
+  test('C186 a layer that a volume keeps is found again, of the root as of a bind', async () => {
+    const site = new Site()
+    const first = site.tab(trees)
+    await first.create('c', spec, { overlay: 'all:volume:kept' })
+    await first.write('c', '/etc/name', 'mine')
+    await first.write('c', '/bin/tool', 'mine, too')
+    const checkpoint = await first.save()
+    expect((await manifestOf(checkpoint)).trees.map(({ unique }) => unique)).not.toContain('/')
+    await first.end()
+    const second = site.tab(trees)
+    await second.restore(checkpoint)
+    expect([await second.read('c', '/etc/name'), await second.read('c', '/bin/tool')]).toEqual(['mine', 'mine, too'])
+  })
+
   test('a volume goes on: it has what it was given since, and what is in memory is of the checkpoint', async () => {
     const site = new Site()
     const first = site.tab()
@@ -732,6 +757,34 @@ describe('D068 what fails leaves all as it was', () => {
     await first.write('c', '/new', 'N')
     await (await first.runtime.images()).commit('c', {})
     expect(await failure(first.save())).toMatch(/^EOPNOTSUPP.*a layer was made of its changes.*'c'/)
+  })
+})
+
+describe('FUSE', () => {
+  test('that the page serves must be served again, under its name', async () => {
+    const site = new Site()
+    const spec = { mounts: [{ destination: '/mnt', type: 'fuse', source: 'fuse:page' }, tmpfs('/work')] }
+    const first = site.tab()
+    first.runtime.fuse.serve('page')
+    await first.create('c', spec)
+    const saved = await first.save()
+    const second = site.tab()
+    expect(await failure(second.restore(saved))).toMatch(/^ENOENT.*nobody serves "fuse:page".*'\/mnt'/)
+    expect(second.runtime.containers()).toEqual([])
+    second.runtime.fuse.serve('page')
+    await second.restore(saved)
+    expect(second.mounts('c')).toEqual(first.mounts('c'))
+  })
+
+  test('that a process serves cannot be saved', async () => {
+    const first = new Site().tab({ lib: { l: await guest('library') } })
+    await first.create('c', { mounts: [bind('/lib', 'lib')] })
+    const stdio = [...none(0, 30), { path: '/dev/fuse', flags: 2, mode: 0 }]
+    const program = await library(first, 'c', undefined, { stdio })
+    const options = ['fd=30', 'rootmode=40000', 'user_id=0', 'group_id=0']
+    await first.runtime.mount('c', { destination: '/mnt', type: 'fuse', options }, program.pid)
+    expect(await failure(first.save())).toMatch(/^EOPNOTSUPP.*a process serves what is mounted on \/mnt.*'c'/)
+    await program.end()
   })
 })
 

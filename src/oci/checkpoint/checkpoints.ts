@@ -26,7 +26,7 @@ import { checkName } from '../volumes.ts'
 import { readCheckpoint } from './format.ts'
 import { KeptCheckpoints } from './kept.ts'
 import { restore } from './restore.ts'
-import { save } from './save.ts'
+import { planOf, save, volumesOf } from './save.ts'
 
 export interface CheckpointsOptions {
   readonly runtime: Runtime
@@ -63,18 +63,21 @@ export class Checkpoints implements Answers {
     if (keep !== undefined) checkName(keep, 'checkpoint')
     const { vfs, shared, waiting, volumes, system } = runtime
     const attempt = new Attempt()
-    const ids = await volumes.ids().catch(() => new Map<string, string>())
+    const known = { vfs, shared }
     const chosen = () => {
       const some = containers ? [...new Set(containers)].map(container) : all()
       if (some.length === 0) throw new ErrnoError('EINVAL', undefined, 'there is no container to save')
       return some
     }
+    // There may be no storage for volumes, nor any need of it.
+    const wanted = chosen().some((each) => volumesOf(planOf(each, known)).length > 0)
+    const ids = wanted ? await volumes.ids() : new Map<string, string>()
     const blob = (parts: readonly Uint8Array[]) => archives.blob(parts, '')
     const saved = await untilDone(
       waiting,
       () => {
         const now = Number(vfs.clock.realtime() / 1_000_000n)
-        return save(chosen(), { known: { vfs, shared }, bundle, volumes: ids, blob, now, attempt })
+        return save(chosen(), { known, bundle, volumes: ids, blob, now, attempt })
       },
       () => attempt.end(),
     )

@@ -144,6 +144,14 @@ class Tree {
 /** Reads all of it. Errors: EIO for what is no checkpoint, of another version, cut off or damaged. */
 export async function readCheckpoint(chunks: AsyncIterable<Uint8Array>): Promise<ReadCheckpoint> {
   const input = new Input(chunks)
+  try {
+    return await readRecords(input)
+  } finally {
+    await input.end()
+  }
+}
+
+async function readRecords(input: Input): Promise<ReadCheckpoint> {
   const begin = await input.take(MAGIC.length)
   if (!begin.every((byte, i) => byte === MAGIC[i])) throw fault('is none: it begins with other bytes')
   const version = u32(await input.take(4))
@@ -205,6 +213,11 @@ class Input {
 
   constructor(chunks: AsyncIterable<Uint8Array>) {
     this.#chunks = chunks[Symbol.asyncIterator]()
+  }
+
+  /** Lets go of what is left of them. */
+  async end(): Promise<void> {
+    await this.#chunks.return?.()
   }
 
   async more(): Promise<boolean> {

@@ -38,6 +38,15 @@ interface Wanted {
   readonly warnings: string[]
 }
 
+/** A filesystem in memory, of a container or shared. */
+interface Tree {
+  readonly container: string | undefined
+  readonly unique: string
+  readonly files: SavedFiles
+  /** A filesystem was made of it. */
+  filled: boolean
+}
+
 /**
  * Errors: SpecError for specs that are none, or differ where they must not; EEXIST for a container or a shared volume that is there;
  * ENOENT and ESTALE for sources and volumes that are not there, or not what they were; those of making a container.
@@ -50,12 +59,11 @@ export async function restore(
   const { runtime, archives } = host
   const manifest = parseManifest(text)
   const wanted = wantedOf(manifest, options, host)
-  const trees = new Map<string, SavedFiles>()
-  for (const [i, { container, unique, lastIno }] of manifest.trees.entries()) {
+  const trees = manifest.trees.map(({ container, unique, lastIno }, i): Tree => {
     const files = records.get(i)
     if (!files) throw fault(`is damaged: it has no files of ${unique}`)
-    trees.set(keyOf(container, unique), { lastIno, ...files })
-  }
+    return { container, unique, files: { lastIno, ...files }, filled: false }
+  })
   const withdraw = enterHints(manifest, wanted, host)
   const made: string[] = []
   try {
@@ -67,8 +75,9 @@ export async function restore(
       await make(each, trees, host)
       made.push(each.saved.id)
     }
+    requireFilled(trees, undefined)
   } catch (failure) {
-    for (const id of made) await runtime.delete(id, true)
+    for (const id of made) await runtime.delete(id, true).catch(() => {})
     withdraw()
     throw failure
   }
@@ -221,42 +230,41 @@ async function fingerprintNow(
 
 const inWords = ({ files, bytes, hash }: Fingerprint) => `${files} files of ${bytes} bytes (${hash.toString(16)})`
 
-const keyOf = (container: string | undefined, unique: string) =>
-  container === undefined ? unique : `${container}:${unique}`
+/** Errors: EINVAL for files of the container, or with none of shared volumes, that nothing took. */
+function requireFilled(trees: readonly Tree[], container: string | undefined): void {
+  const left = trees.find((tree) => tree.container === container && !tree.filled)
+  if (!left) return
+  const whose = container === undefined ? 'containers shared it' : `container "${container}"`
+  throw new ErrnoError('EINVAL', left.unique, `${whose}: its files were in memory, and nothing there takes them now`)
+}
 
 /** Errors: those of making a container; EIO for files that do not hold together; EINVAL for files that nothing takes. */
-async function make(
-  wanted: Wanted,
-  trees: ReadonlyMap<string, SavedFiles>,
-  { runtime, container }: CheckpointsOptions,
-) {
+async function make(wanted: Wanted, trees: readonly Tree[], { runtime, container }: CheckpointsOptions): Promise<void> {
   const { saved, spec, uppers, further, warnings } = wanted
   const { id } = saved
-  const left = new Set(saved.mounts.map(({ unique }) => unique).filter((unique) => trees.has(keyOf(id, unique))))
-  const contents = (unique: string) => {
-    const files = trees.get(unique) ?? trees.get(keyOf(id, unique))
-    if (!files) return undefined
-    return (root: Inode) => {
-      loadFiles(root, files, `the checkpoint, ${unique} of container "${id}",`)
-      left.delete(unique)
-    }
+  const fillOf = (container: string | undefined, unique: string) => {
+    const tree = trees.find((each) => each.container === container && each.unique === unique)
+    return tree && ((root: Inode) => fill(tree, root))
   }
+  const contents = (unique: string) => fillOf(undefined, unique) ?? fillOf(id, unique)
   await runtime.make(id, spec, warnings, async () => ({ uppers, contents, internalTmp: hasTmp(wanted) }))
   try {
     for (const mount of further) {
-      const filled = (unique: string) => contents(trees.has(unique) ? unique : mount.unique)
-      await runtime.mountFurther(container(id), mount.spec, { warnings, contents: filled })
+      // What a further mount is found by is new; that of a volume which is shared is not.
+      const again = (unique: string) => fillOf(undefined, unique) ?? fillOf(id, mount.unique)
+      await runtime.mountFurther(container(id), mount.spec, { warnings, contents: again })
     }
-    for (const unique of left)
-      throw new ErrnoError(
-        'EINVAL',
-        unique,
-        `container "${id}": its files were in memory, and nothing there takes them now`,
-      )
+    requireFilled(trees, id)
   } catch (failure) {
-    await runtime.delete(id, true)
+    await runtime.delete(id, true).catch(() => {})
     throw failure
   }
+}
+
+function fill(tree: Tree, root: Inode): void {
+  const whose = tree.container === undefined ? '' : ` of container "${tree.container}"`
+  loadFiles(root, tree.files, `the checkpoint, ${tree.unique}${whose},`)
+  tree.filled = true
 }
 
 /** Zeros, of which a file that has holes is put together. */

@@ -71,7 +71,7 @@ export function save(containers: readonly Container[], saving: Saving): Saved {
   for (const container of containers) {
     const plan = planOf(container, known)
     requireSavable(container, plan)
-    saved.push(told(container, plan, saving))
+    saved.push(savedContainer(container, plan, saving))
     for (const name of volumesOf(plan)) named.set(name, volumes.get(name) ?? noVolume(name))
     for (const { hint } of plan.mounts) if (hint) shared.add(hint.name)
     for (const [unique, root] of container.memory)
@@ -139,7 +139,7 @@ function requireSavable(container: Container, { mounts }: MountPlan): void {
     refuse('a layer was made of its changes: make a container of the image that came of it, and save that')
 }
 
-function told(container: Container, plan: MountPlan, { bundle, attempt }: Saving): SavedContainer {
+function savedContainer(container: Container, plan: MountPlan, { bundle, attempt }: Saving): SavedContainer {
   const { id, spec, uppers, further } = container
   return {
     id,
