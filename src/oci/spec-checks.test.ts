@@ -146,6 +146,30 @@ describe('before anything is mounted', () => {
     await endClean(waiting)
   })
 
+  test('B138 a source is a path in a tree, which is cleaned and does not lead out of it; a tree without a path is all of it', async () => {
+    for (const [id, source] of Object.entries({ a: 'rootfs//etc/./motd', b: 'rootfs/data/../etc/motd' })) {
+      await world.runtime.create(id, { mounts: [{ destination: '/motd', type: 'bind', source }] })
+      expect(await read(id, '/motd')).toBe('hello')
+    }
+    await world.runtime.create('c', { mounts: [{ destination: '/all', type: 'bind', source: 'rootfs' }] })
+    expect(await read('c', '/all/data/x')).toBe('below')
+    world.runtime.provide('other', treeOf({ secret: 'x' }))
+    const out = { mounts: [{ destination: '/s', type: 'bind', source: 'rootfs/../other/secret' }] }
+    expect((await failure(world.runtime.create('d', out))).code).toBe('ENOENT')
+  })
+
+  test('B150 devices are emulated, and no others are there: ENXIO; a tree holds neither them nor FIFOs', async () => {
+    const devices = [
+      { path: '/dev/nothing', type: 'c', major: 1, minor: 5 },
+      { path: '/dev/disk', type: 'c', major: 200, minor: 1 },
+    ]
+    await world.runtime.create('a', { linux: { devices } })
+    expect((await world.runtime.files('a').stat('/dev/disk')).mode & 0o170000).toBe(0o020000)
+    expect((await failure(read('a', '/dev/disk'))).code).toBe('ENXIO')
+    const entry = { path: 'pipe', kind: 'fifo' } as unknown as { path: string; kind: 'file' }
+    expect(() => world.runtime.provide('piped', { entries: [entry] })).toThrow('kind must be')
+  })
+
   test('D093 the page reads files by the path that the container sees: links are followed within its root alone', async () => {
     const entries = [
       { path: 'etc/motd', kind: 'file' as const, content: new TextEncoder().encode('mine') },

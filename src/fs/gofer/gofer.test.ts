@@ -57,7 +57,7 @@ describe('a tree', () => {
     expect(find(fs, 'constructor')).toBeUndefined()
   })
 
-  test('has modes, owners and times of its own, or else 0644, 0755, 0777, root and the time of its arrival', () => {
+  test('B139 has modes, owners and times of its own, or else 0644, 0755, 0777, root and the time of its arrival', () => {
     const fs = gofer([
       file('plain'),
       { path: 'd/s', kind: 'symlink', target: 'x' },
@@ -290,6 +290,20 @@ describe('the type gofer', () => {
     expect(type).toMatchObject({ name: 'gofer', userMountable: false, userListable: true })
     expect(fs).toMatchObject({ type: 'gofer', dev: 9 })
     expect(read(find(fs, 'f'))).toBe('x')
+  })
+
+  test.each([
+    'trans=fd,rfdno=3,wfdno=3',
+    'trans=fd',
+    'rfdno=3,wfdno=4',
+    'cache=fscache',
+    'cache=remote_revalidating',
+    'aname=/data',
+    'dfltuid=x',
+    'nonsense',
+  ])('B136 B137 ours: there is no connection that options could describe, so %s is EINVAL', (data) => {
+    const mount = () => goferType(readers).mount({ ...request, data, internal: { entries: [] } })
+    expect(mount).toThrow(expect.objectContaining({ code: 'EINVAL', detail: `gofer takes no options: "${data}"` }))
   })
 
   test.each([

@@ -223,7 +223,7 @@ describe('other kinds and ids', () => {
     user.close(fd)
   })
 
-  test('B135 a descriptor from before a copy-up tells the same file, with its size and times of now', () => {
+  test('B135 B151 a descriptor from before a copy-up tells the same file, with its content, size and times of now', () => {
     const overlay = overlayOf({ lowers: [{ f: { kind: 'file', text: 'text', mode: 0o640, uid: 5, gid: 6 } }] })
     const { shell, clock } = overlay
     const fd = shell.open('f', O_RDONLY)
@@ -235,6 +235,7 @@ describe('other kinds and ids', () => {
     expect(after).toMatchObject({ ino: before.ino, dev: before.dev, mode: 0o100640, uid: 5, gid: 6, nlink: 1 })
     expect(after).toMatchObject({ size: 9, mtime: clock.now, ctime: clock.now })
     expect(after).toEqual(shell.stat('f'))
+    expect(shell.pread(fd)).toBe('more text')
     shell.close(fd)
     expect(() => shell.open('f', O_DIRECTORY)).toThrow('ENOTDIR')
   })

@@ -411,7 +411,7 @@ describe('sources', () => {
     ])
   })
 
-  test('C182 one that is missing makes the restore fail, with its name and place, and nothing is restored', async () => {
+  test('C182 B153 one that is missing makes the restore fail, with its name and place, and nothing is restored', async () => {
     const site = new Site()
     const checkpoint = await saved(site)
     const second = site.tab({ system })

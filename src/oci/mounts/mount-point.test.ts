@@ -139,7 +139,7 @@ describe('places to mount on', () => {
     expect(world.runtime.containers()).toEqual([])
   })
 
-  test('C165 what is there is found first: a read-only tree is not even asked to make it', async () => {
+  test('C165 B149 what is there is found first: a read-only tree is not even asked to make it', async () => {
     const setFlags = vi.spyOn(Mount.prototype, 'setFlags')
     const { at, namespace, write } = await create({
       root: READONLY,
@@ -216,7 +216,7 @@ describe('places to mount on', () => {
       }
     })
 
-    test.each(['/proc', '/sys'])('in %s, in whose own directories nothing is made either', async (at) => {
+    test.each(['/proc', '/sys'])('B147 B148 in %s, in whose own directories nothing is made either', async (at) => {
       const { files, names, write } = await create({ mounts: [tmpfs(`${at}/a/b`), bind(`${at}/f`, 'file/f')] })
       expect(await names(at)).toEqual(expect.arrayContaining(['a', 'f']))
       expect(await names(`${at}/a`)).toEqual(['b'])
@@ -224,6 +224,7 @@ describe('places to mount on', () => {
       const ordinary = await failure(files.mkdir(`${at}/new`, 0o755, false))
       expect(ordinary.code).toBe(at === '/proc' ? 'ENOENT' : 'EPERM')
       expect((await failure(files.mkdir(`${at}/a/y`, 0o755, false))).code).toBe('EPERM')
+      expect((await failure(files.mkdir(`${at}/a`, 0o755, false))).code).toBe('EEXIST')
       // Of a directory that makes no files: vfs_create().
       expect((await failure(write(`${at}/a/x`))).code).toBe('EACCES')
       await write(`${at}/a/b/x`)
