@@ -178,6 +178,95 @@ onEachPlatform((platform) => {
   })
 })
 
+test('B188 B191 a sealed image boots; with one bit of it flipped, wherever, it does not, or ends the sandbox', async ({
+  page,
+}) => {
+  await openLibrary(page)
+  const seen = await page.evaluate(
+    async ({ archive }) => {
+      const { Sandbox, fault } = window.programs
+      const sandbox = await Sandbox.boot()
+      const plain = await sandbox.importImage(await (await fetch(`data:;base64,${archive}`)).blob(), { name: 'app' })
+      const { image, rootHash } = await plain.seal({ name: 'sealed' })
+      type Sandbox = typeof sandbox
+      type FileSystem = Awaited<ReturnType<Sandbox['create']>>['fs']
+
+      /** Boots from an image, runs its program, and reads what else there is. */
+      const boot = async ({ name }: { name: string }, action = 'error') => {
+        const hints = {
+          source: name,
+          type: 'bind',
+          options: `verity.roothash=${rootHash},verity.action=${action}`,
+        }
+        const annotations = Object.entries(hints).map(([key, value]) => [`dev.gvisor.spec.rootfs.${key}`, value])
+        const spec = { ...plain.spec(), annotations: Object.fromEntries(annotations) }
+        const container = await sandbox.create(`on-${name}-${action}`, spec)
+        const said = await (await container.start())!.text()
+        const { fs } = container
+        for (const path of ['/etc', '/srv']) await fs.readdir(path)
+        for (const path of ['/etc/motd', '/srv/ünï']) await fs.readFile(path)
+        return said
+      }
+      const flip = async (fs: FileSystem, path: string, at: number) => {
+        const { mtimeMs, size } = await fs.stat(path)
+        const file = await fs.open(path, 'r+')
+        const byte = new Uint8Array(1)
+        const position = at < 0 ? size + at : at
+        await file.read(byte, 0, 1, position)
+        byte[0]! ^= 4
+        await file.write(byte, 0, 1, position)
+        await file.close()
+        await fs.utimes(path, mtimeMs / 1000, mtimeMs / 1000)
+      }
+      const places: Record<string, (fs: FileSystem) => Promise<unknown>> = {
+        program: (fs) => flip(fs, '/bin/edit', 9000),
+        file: (fs) => flip(fs, '/etc/motd', 0),
+        record: (fs) => flip(fs, '/etc/.merkle.verity.motd', 20),
+        tree: (fs) => flip(fs, '/bin/.merkle.verity.edit', -1),
+        directory: (fs) => flip(fs, '/.merkle.verity.srv', -70),
+        root: (fs) => flip(fs, '/.merkleroot.verity.', 100),
+        mode: (fs) => fs.chmod('/etc/motd', 0o645),
+        owner: (fs) => fs.chown('/srv', 1, 0),
+        time: (fs) => fs.utimes('/etc/motd', 1, 1),
+        name: (fs) => fs.rename('/srv/log', '/srv/loh'),
+        entry: (fs) => fs.writeFile('/etc/more', ''),
+      }
+      const result: Record<string, unknown> = { boots: await boot(image), layers: image.layers.length }
+      for (const [place, change] of Object.entries(places)) {
+        const bench = await sandbox.create(`bench-${place}`, { root: image })
+        await change(bench.fs)
+        const failure = await fault(boot(await bench.commit({ name: place })))
+        result[place] =
+          'message' in failure ? `${failure.code} ${/verity: (\S+):/.exec(failure.message)?.[1]}` : failure.gave
+      }
+      await fault(boot({ name: 'file' }, 'panic'))
+      result.after = await fault(sandbox.containers())
+      return result
+    },
+    { archive: base64(await ociArchive(await parts())) },
+  )
+  expect(seen).toEqual({
+    boots: 'begin\n',
+    layers: 3,
+    program: 'EIO /bin/edit',
+    file: 'EIO /etc/motd',
+    record: 'EIO /etc/motd',
+    tree: 'EIO /bin/edit',
+    directory: 'EIO /srv',
+    root: 'EIO /',
+    mode: 'EIO /etc/motd',
+    owner: 'EIO /srv',
+    time: 'EIO /etc/motd',
+    // Of a directory that has other names, the time tells first.
+    name: 'EIO /srv',
+    entry: 'EIO /etc',
+    after: expect.objectContaining({
+      code: 'ERR_KERNEL_GONE',
+      message: expect.stringContaining('verity: /etc/motd: its bytes from 0 to 7 are not what was measured'),
+    }),
+  })
+})
+
 test('a large plain layer is read where it lies, and a hostile archive leaves nothing', async ({ page }) => {
   await openLibrary(page, plainOrigin())
   const large = Buffer.alloc(10 << 20, 'large ')

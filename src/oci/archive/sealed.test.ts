@@ -94,6 +94,16 @@ test('it comes through an archive as it was, and what is built on it carries no 
   for (const id of ['c', 'd']) await runtime.delete(id, true)
 })
 
+test('an image is the same image after a container of it was committed without a change', async () => {
+  const rootHash = await sealedImage('image')
+  const { runtime } = world
+  await runtime.create('c', { root: { path: 'image' } })
+  await (await runtime.images()).commit('c', { name: 'same' })
+  await runtime.create('d', spec('same', rootHash))
+  expect(decodeUtf8(await runtime.files('d').readFile('/etc/motd'))).toBe('welcome\n')
+  for (const id of ['c', 'd']) await runtime.delete(id, true)
+})
+
 test('one that has changed does not boot, and ends the sandbox where it is not said otherwise', async () => {
   const rootHash = await sealedImage('image')
   const other = `${rootHash[0] === '0' ? '1' : '0'}${rootHash.slice(1)}`

@@ -47,19 +47,19 @@ export function withUpper(
 
 /** The root of a volume as an upper layer: a new one is as the top lower layer is. */
 export function volumeAsUpper({ mount, isNew }: Acquired, { vfs, lowers }: Layering, attempt: Attempt): VirtualDentry {
-  const { mode, uid, gid } = lowers[0]!.dentry.inode
-  if (isNew) mount.root.inode.setAttributes({ mode: mode & 0o7777, uid, gid }, attempt)
+  const { mode, uid, gid, mtime } = lowers[0]!.dentry.inode
+  if (isNew) mount.root.inode.setAttributes({ mode: mode & 0o7777, uid, gid, mtime }, attempt)
   return new VirtualDentry(vfs.newMount(mount.superblock), mount.root)
 }
 
 /**
- * An overlay whose upper is a tmpfs of its own, of the kind and with the owner and mode of the top lower. Of a file it is a copy.
+ * An overlay whose upper is a tmpfs of its own, of the kind and with the owner, mode and time of the top lower. Of a file it is a copy.
  * `fill` makes its content.
  */
 export function overMemory(attempt: Attempt, layering: Layering, options = '', fill?: (upper: Inode) => void): Mount {
   const { vfs, lowers, source } = layering
   const top = lowers[0]!.dentry.inode
-  const { kind, mode, uid, gid } = top
+  const { kind, mode, uid, gid, mtime } = top
   if (kind !== 'directory' && kind !== 'file') {
     throw new ErrnoError('EINVAL', undefined, `${source} is a ${kind}: only directories and files take an overlay`)
   }
@@ -71,6 +71,7 @@ export function overMemory(attempt: Attempt, layering: Layering, options = '', f
       defaultLimits: false,
       contents: (root: Inode) => {
         if (root.kind === 'file') copyContent(top as FileInode, root, attempt)
+        root.setAttributes({ mtime }, attempt)
         fill?.(root)
       },
     },
