@@ -7,6 +7,7 @@
 
 import type { KeptCheckpoint } from '../../abi/checkpoints.ts'
 import { ErrnoError } from '../../abi/errno.ts'
+import { toHex } from '../../abi/hex.ts'
 import type { Parts } from '../../abi/images.ts'
 import type { Entropy } from '../../abi/platform.ts'
 import type { BlobLike } from '../../abi/tree.ts'
@@ -47,7 +48,7 @@ export class KeptCheckpoints {
   async keep(parts: Parts, { name, time, containers }: Omit<KeptCheckpoint, 'size'>, entropy: Entropy): Promise<void> {
     const random = new Uint8Array(8)
     entropy.fill(random)
-    const id = [...random].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+    const id = toHex(random)
     let record = await this.#get(INDEX)
     const { epoch, entries } = decodeIndex(record)
     const commit = async (changes: readonly RecordChange[], next?: Index) => {
