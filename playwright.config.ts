@@ -42,7 +42,7 @@ const OFF_DIAGONAL: Readonly<Record<BrowserName, RegExp>> = {
   chromium:
     /\b(bad-input|images|programs-(clang|fsops|php|python|ripgrep|sqlite))\.spec\.ts.* on jspi\b|\bprograms-(clang|php|ripgrep|sqlite)\.spec\.ts.* on inline\b/,
   firefox:
-    /\bon (inline|jspi)\b|\b(wasi-testsuite|programs-(clang|files|fsops|php|ripgrep|sqlite))\.spec\.ts|\bits types are found\b|\bnpm start\b|\b100 MB\b/,
+    /\bon (inline|jspi)\b|\b(wasi-testsuite|programs-(clang|files|fsops|php|ripgrep|sqlite))\.spec\.ts|\bits types are found\b|\bnpm start\b|\bcontainers\.spec\.ts.*(real configs|of a pod)|\b100 MB\b/,
 }
 
 export default defineConfig({
