@@ -316,15 +316,11 @@ describe('what is not as it was', () => {
   ])('B188 B189 E021 is told by what it is and where: %s', (_, change, look, message) => {
     const { root, shell, end } = sealedWorld()
     const seen = shell()
-    // What was not looked at before, and what was.
-    for (const before of [false, true]) {
-      if (before) break
-      change(root)
-      expect(failure(() => look(seen))).toMatchObject({
-        code: 'EIO',
-        detail: expect.stringContaining(`verity: ${message}`),
-      })
-    }
+    change(root)
+    expect(failure(() => look(seen))).toMatchObject({
+      code: 'EIO',
+      detail: expect.stringContaining(`verity: ${message}`),
+    })
     seen.end()
     end()
   })

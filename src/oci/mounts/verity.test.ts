@@ -123,7 +123,7 @@ describe('options', () => {
     ['C102', 'verity.', 'has no value'],
     ['C103', 'verity.hash=1', 'is unknown: there are verity.roothash and verity.action'],
     ['C103', 'verity.=1', 'is unknown: there are verity.roothash and verity.action'],
-  ])('%s "%s" is refused, C113 of any type, and of one that is skipped', (_, option, rule) => {
+  ])('%s C113 "%s" is refused, of any type, and of one that is skipped', (_, option, rule) => {
     for (const type of ['bind', 'tmpfs', 'nonsense']) {
       const prepare = () => prepared({ type, source: 'tree', options: ['ro', option] })
       expect(prepare).toThrow(`mounts[0]: options[1]: "${option}" ${rule}`)
