@@ -22,6 +22,8 @@ export interface Master {
   shown(bytes: Uint8Array): void
   /** No program has it open any more. */
   closed?(): void
+  /** Whose process serves it. */
+  readonly session?: Session | undefined
 }
 
 /** The name of a terminal in a directory of terminals. */
@@ -99,9 +101,12 @@ export class PseudoTerminal implements Stream, SessionTerminal {
     if (window.columns !== columns || window.rows !== rows) this.#session?.hear('SIGWINCH')
   }
 
-  /** Becomes the terminal of a session that has none, unless it is another's (TIOCSCTTY of ioctl_tty(2)). */
+  /**
+   * Becomes the terminal of a session that has none, unless it is another's (TIOCSCTTY of ioctl_tty(2)); who serves it opens its other
+   * end with O_NOCTTY, which preview1 cannot say.
+   */
   control(session: Session): void {
-    if (this.#session || session.terminal || this.#hungUp) return
+    if (this.#session || session.terminal || session === this.#master.session || this.#hungUp) return
     session.terminal = this
     this.#session = session
   }

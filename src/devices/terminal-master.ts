@@ -7,8 +7,8 @@
 
 import { ErrnoError } from '../abi/errno.ts'
 import { POLLHUP, POLLIN, POLLOUT } from '../abi/linux.ts'
-import type { Clock } from '../abi/platform.ts'
 import { ByteQueue } from '../vfs/byte-queue.ts'
+import type { Context, Session } from '../vfs/context.ts'
 import type { Stream } from '../vfs/inode.ts'
 import { type WaitQueue, WouldBlock } from '../vfs/waiting.ts'
 import { type Master, PseudoTerminal } from './pseudo-terminal.ts'
@@ -19,13 +19,15 @@ const ROOM = 1 << 14
 export class TerminalMaster implements Stream, Master {
   readonly isTerminal = true
   readonly terminal: PseudoTerminal
+  readonly session: Session | undefined
   readonly #index: number
   readonly #screen = new ByteQueue()
   #read = 0
 
   /** `index` is the number that the slave's end has among its like. */
-  constructor(index: number, clock: Pick<Clock, 'monotonic'>) {
+  constructor(index: number, { clock, session }: Pick<Context, 'clock' | 'session'>) {
     this.#index = index
+    this.session = session
     this.terminal = new PseudoTerminal(this, clock, undefined, ROOM)
   }
 

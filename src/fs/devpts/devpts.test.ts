@@ -316,6 +316,17 @@ describe('a session', () => {
       b.task.close(fds[1]!)
     }))
 
+  test('is not controlled by a terminal that it serves itself: nobody can say O_NOCTTY', () =>
+    withDevpts((world) => {
+      const own = session()
+      const actor = world.as(0, {}, { session: own })
+      const master = actor.open('/pts/ptmx', NOW)
+      const slave = actor.open('/pts/0', NOW)
+      actor.task.close(master)
+      expect([own.terminal, own.heard, got(actor, slave)]).toEqual([undefined, [], ''])
+      actor.task.close(slave)
+    }))
+
   test('leaves its terminal to the next when it ends', () =>
     withDevpts((world) => {
       const [one, two] = [session(), session()]

@@ -51,7 +51,7 @@ export const terminalPairs: readonly Device[] = [
       const root = instanceOf(context, place)
       const devpts = root.dentry.inode.filesystem as Devpts
       const index = devpts.take()
-      const master = new TerminalMaster(index, context.clock)
+      const master = new TerminalMaster(index, context)
       devpts.enter(index, master.terminal, context.credentials, context.clock.coarse(), root)
       return master
     },
