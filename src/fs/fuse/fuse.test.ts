@@ -46,7 +46,7 @@ describe('B192 options', () => {
 })
 
 describe('/dev/fuse', () => {
-  test('is EPERM before the mount, wants a buffer that any request fits in, and ENODEV after the last unmount', () => {
+  test('E020 is EPERM before the mount, wants a buffer that any request fits in, and ENODEV after the last unmount', () => {
     const w = new FuseWorld()
     const { task } = w.server
     expect(() => w.next()).toThrow(expect.objectContaining({ code: 'EPERM' }))
@@ -63,7 +63,7 @@ describe('/dev/fuse', () => {
     w.end()
   })
 
-  test('B194 nothing is asked before INIT is answered; then all that waited goes out', () => {
+  test('B194 E020 nothing is asked before INIT is answered; then all that waited goes out', () => {
     const w = new FuseWorld()
     w.mount()
     const calls = ['a', 'b'].map((name) =>

@@ -22,7 +22,7 @@ function expectGone(w: FuseWorld): void {
   task.mkdirat(AT_FDCWD, 'plain/d', 0o755)
 }
 
-describe('B194 a server is killed', () => {
+describe('B194 E020 a server is killed', () => {
   const STATES: [when: string, before: (w: FuseWorld, opcode: wire.Opcode) => void][] = [
     ['before it reads', () => {}],
     ['after it has read', (w, opcode) => void w.until(opcode)],

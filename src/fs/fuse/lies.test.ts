@@ -69,7 +69,7 @@ describe('a server that lies', () => {
     w.end()
   })
 
-  test('that answers what nobody asked hears ENOENT, and bad headers are EINVAL', () => {
+  test('E020 that answers what nobody asked hears ENOENT, and bad headers are EINVAL', () => {
     const w = FuseWorld.ready()
     expect(w.reply(999n)).toBe('ENOENT')
     expect(w.reply(0n)).toBe('EINVAL')

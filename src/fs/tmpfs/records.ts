@@ -107,6 +107,18 @@ export function decodeRoot(bytes: unknown, reader = opened('root', ROOT, bytes))
   return { store, chunks, ranges, tail, lastIno, lastSegment, lastChunk }
 }
 
+/** What a new store begins with: a head, and a tree of nothing. */
+export const newRecords = (store: string): { key: string; value: Uint8Array }[] => [
+  { key: HEAD, value: encodeHead({ store, epoch: 0, position: 0 }) },
+  {
+    key: ROOT,
+    value: encodeRoot({
+      ...{ store, chunks: new Map(), ranges: [], tail: 1 },
+      ...{ lastIno: 1, lastSegment: 0, lastChunk: 0 },
+    }),
+  },
+]
+
 /** A tree that stays as it was: its root up to a position, and the segments that its files lie in. */
 export interface Snapshot {
   /** Milliseconds since the epoch. */

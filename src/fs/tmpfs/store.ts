@@ -16,11 +16,10 @@ import { Checkpoint } from './checkpoint.ts'
 import { chooseMoves } from './cleaner.ts'
 import { Commit, deletions } from './commit.ts'
 import type { TmpfsNode } from './inodes.ts'
-import { readItems, type StoredInode } from './items.ts'
 import { Journal, type JournalOwner } from './journal.ts'
 import { type KeyValueStore, type RecordChange, type StoredValue, StoreFailure } from './key-value-store.ts'
+import { readTree } from './read-tree.ts'
 import {
-  chunkKey,
   decodeHead,
   decodeRoot,
   encodeHead,
@@ -30,7 +29,7 @@ import {
   type Head,
   type LogRange,
   logKey,
-  opened,
+  newRecords,
   RESERVE,
   ROOT,
   type Root,
@@ -127,7 +126,10 @@ export class Store implements JournalOwner {
     this.#headRecord = loaded.get(HEAD) as Uint8Array
     this.#head = decodeHead(this.#headRecord)
     this.#root = decodeRoot(loaded.get(ROOT))
-    if (this.#root.store !== this.#head.store) throw this.#damage('the records "head" and "root" are of two stores')
+    if (this.#root.store !== this.#head.store) {
+      const rule = 'the records "head" and "root" are of two stores'
+      throw new ErrnoError('EIO', undefined, `volume "${options.name}": ${rule}`)
+    }
     this.#reserved = loaded.has(RESERVE)
     this.#trees = new Trees(loaded)
     for (const [key, value] of loaded)
@@ -145,20 +147,7 @@ export class Store implements JournalOwner {
       const id = new Uint8Array(16)
       options.entropy.fill(id)
       const store = toHex(id)
-      const head = encodeHead({ store, epoch: 0, position: 0 })
-      const root = encodeRoot({
-        store,
-        chunks: new Map(),
-        ranges: [],
-        tail: 1,
-        lastIno: 1,
-        lastSegment: 0,
-        lastChunk: 0,
-      })
-      const changes = [
-        { key: HEAD, value: head },
-        { key: ROOT, value: root },
-      ]
+      const changes = newRecords(store)
       await options.records.commit(changes, { key: HEAD, value: undefined }).catch((failure) => {
         throw meaningOf(failure, options.name, undefined)
       })
@@ -167,39 +156,16 @@ export class Store implements JournalOwner {
     return new Store(options, loaded, readonly)
   }
 
-  #damage(rule: string): ErrnoError {
-    return new ErrnoError('EIO', undefined, `volume "${this.#options.name}": ${rule}`)
-  }
-
   /** Fills a new tmpfs. Errors: EIO. */
   attach(filesystem: Tmpfs): void {
     const loaded = this.#loaded!
     this.#loaded = undefined
-    const { chunks, ranges, tail } = this.#root
-    const inodes = new Map<number, StoredInode>()
-    let { lastIno } = this.#root
-    this.segments.lastId = Math.max(this.segments.lastId, this.#root.lastSegment)
-    for (const [what, number] of chunks) {
-      const key = chunkKey(number)
-      const reader = opened('chunk', key, loaded.get(key))
-      if (reader.text() !== this.#head.store || reader.text() !== what)
-        throw this.#damage(`"${key}" is of another tree`)
-      readItems(reader, inodes)
-    }
-    for (const [first, last] of [...ranges, [tail, this.#head.position] as const]) {
-      for (let position = first; position <= last; position++) {
-        const key = logKey(position)
-        const bytes = loaded.get(key)
-        const reader = opened('log', key, bytes)
-        if (reader.text() !== this.#head.store || reader.number() !== position)
-          throw this.#damage(`"${key}" is of another log`)
-        lastIno = Math.max(lastIno, reader.number())
-        this.segments.lastId = Math.max(this.segments.lastId, reader.number())
-        readItems(reader, inodes, (ino, part) => this.#checkpoint.changed(ino, part))
-        if (position >= tail) this.#logBytes += (bytes as Uint8Array).length
-      }
-    }
-    for (const inode of inodes.keys()) lastIno = Math.max(lastIno, inode)
+    const { inodes, lastIno, lastSegment, logBytes } = readTree(loaded, this.#head, this.#root, {
+      volume: this.#options.name,
+      changed: (ino, part) => this.#checkpoint.changed(ino, part),
+    })
+    this.#logBytes = logBytes
+    this.segments.lastId = Math.max(this.segments.lastId, lastSegment)
     this.#nodes = restoreFiles(filesystem, inodes, {
       what: 'the volume',
       segments: this.segments,
