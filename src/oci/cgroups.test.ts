@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { buildGuest } from '../../e2e/guests/build.mjs'
 import { O_WRONLY } from '../abi/linux.ts'
 import { bootWorld, type Finished, treeOf, type World } from '../host/world.ts'
+import { Site } from './checkpoint/test-world.ts'
 import { endClean } from './test-world.ts'
 
 let world: World
@@ -151,4 +152,17 @@ test('a mount of cgroups that comes later shows the group of the processes that 
   await world.runtime.mount('a', { destination: '/pids', type: 'cgroup', options: ['pids'] })
   expect(await read('a', '/pids/cgroup.procs')).toBe(`${process.pid}\n`)
   await process.exited
+})
+
+test('a container that is restored in another tab has the limits of its spec there', async () => {
+  const site = new Site()
+  const first = site.tab()
+  await first.create('c', { mounts: [MOUNT], linux: { resources: { pids: { limit: 3 } } } })
+  const mounts = first.mounts('c')
+  const saved = await first.save()
+  await first.end()
+  const second = site.tab()
+  expect(await second.restore(saved)).toMatchObject({ containers: [{ id: 'c', warnings: [] }] })
+  expect(second.mounts('c')).toEqual(mounts)
+  expect(await second.read('c', `${PIDS}/pids.max`)).toBe('3\n')
 })
