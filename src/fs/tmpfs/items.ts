@@ -112,6 +112,30 @@ export interface StoredPage {
   readonly hash: number
 }
 
+/** The pages of a file by their indexes. Most files have one, for which a Map would be most of what they take. */
+export class StoredPages {
+  #first: StoredPage | undefined
+  #others: Map<number, StoredPage> | undefined
+
+  set(index: number, page: StoredPage): void {
+    if (index === 0) this.#first = page
+    else {
+      this.#others ??= new Map()
+      this.#others.set(index, page)
+    }
+  }
+
+  delete(index: number): void {
+    if (index === 0) this.#first = undefined
+    else this.#others?.delete(index)
+  }
+
+  forEach(use: (index: number, page: StoredPage) => void): void {
+    if (this.#first) use(0, this.#first)
+    if (this.#others) for (const [index, page] of this.#others) use(index, page)
+  }
+}
+
 /** An inode as the records tell it. */
 export class StoredInode {
   kind: FileKind | undefined
@@ -125,23 +149,23 @@ export class StoredInode {
   target = ''
   xattrs: [string, Uint8Array][] | undefined
   names: Map<string, StoredName> | undefined
-  pages: Map<number, StoredPage> | undefined
+  pages: StoredPages | undefined
 }
 
+type Touched = (ino: number, part: number) => void
+
 /** Reads the items that are left in a record; `touched` hears of the parts that they are about. */
-export function readItems(
-  reader: ByteReader,
-  inodes: Map<number, StoredInode>,
-  touched: (ino: number, part: number) => void = () => {},
-): void {
+export function readItems(reader: ByteReader, inodes: Map<number, StoredInode>, touched: Touched = () => {}): void {
   while (!reader.done) {
     const ino = reader.number()
     const flags = reader.byte()
-    const touch = (part: number) => touched(ino, part)
-    touch(0)
+    touched(ino, 0)
     if (flags === 0) {
-      for (const { cookie } of inodes.get(ino)?.names?.values() ?? []) touch(partOfCookie(cookie))
-      for (const index of inodes.get(ino)?.pages?.keys() ?? []) touch(partOfPage(index))
+      const gone = inodes.get(ino)
+      for (const { cookie } of gone?.names?.values() ?? []) touched(ino, partOfCookie(cookie))
+      gone?.pages?.forEach((index) => {
+        touched(ino, partOfPage(index))
+      })
       inodes.delete(ino)
       continue
     }
@@ -151,8 +175,8 @@ export function readItems(
       inodes.set(ino, inode)
     }
     if (flags & ATTRIBUTES) readAttributes(reader, inode, flags)
-    if (flags & NAMES) readNames(reader, inode, touch)
-    if (flags & PAGES) readPages(reader, inode, touch)
+    if (flags & NAMES) readNames(reader, inode, ino, touched)
+    if (flags & PAGES) readPages(reader, inode, ino, touched)
   }
 }
 
@@ -163,8 +187,13 @@ function readAttributes(reader: ByteReader, inode: StoredInode, flags: number): 
   inode.uid = reader.number()
   inode.gid = reader.number()
   inode.nlink = reader.number()
-  const time = () => (flags & WIDE_TIMES ? BigInt(reader.text()) : reader.i64())
-  inode.times = [time(), time(), time(), time()]
+  const times: bigint[] = []
+  for (let i = 0; i < 4; i++) {
+    const time = flags & WIDE_TIMES ? BigInt(reader.text()) : reader.i64()
+    // Times that are the same share one value.
+    times.push(time === times[0] ? times[0] : time === times[1] ? times[1] : time)
+  }
+  inode.times = times
   if (inode.kind === 'symlink') inode.target = reader.text()
   else inode.value = reader.number()
   inode.xattrs = undefined
@@ -173,28 +202,28 @@ function readAttributes(reader: ByteReader, inode: StoredInode, flags: number): 
   for (let count = reader.number(); count > 0; count--) inode.xattrs.push([reader.text(), reader.bytes()])
 }
 
-function readNames(reader: ByteReader, inode: StoredInode, touch: (part: number) => void): void {
+function readNames(reader: ByteReader, inode: StoredInode, number: number, touched: Touched): void {
   inode.names ??= new Map()
   for (let count = reader.number(); count > 0; count--) {
     const name = reader.text()
     const ino = reader.number()
     const old = inode.names.get(name)
-    if (old) touch(partOfCookie(old.cookie))
+    if (old) touched(number, partOfCookie(old.cookie))
     if (ino === 0) inode.names.delete(name)
     else {
       const cookie = reader.number()
-      touch(partOfCookie(cookie))
+      touched(number, partOfCookie(cookie))
       inode.names.set(name, { ino, cookie })
     }
   }
 }
 
-function readPages(reader: ByteReader, inode: StoredInode, touch: (part: number) => void): void {
-  inode.pages ??= new Map()
+function readPages(reader: ByteReader, inode: StoredInode, number: number, touched: Touched): void {
+  inode.pages ??= new StoredPages()
   for (let count = reader.number(); count > 0; count--) {
     const index = reader.number()
     const present = reader.number()
-    touch(partOfPage(index))
+    touched(number, partOfPage(index))
     if (present === 0) {
       inode.pages.delete(index)
       continue

@@ -64,12 +64,13 @@ export function restoreFiles(
 }
 
 function restoreData(file: TmpfsFile, { value: size, pages }: StoredInode, segments: Segments | undefined): void {
-  if (size === 0 && !pages?.size) return
+  if (size === 0 && !pages) return
   const data = file.makeData()
   data.size = size
   if (!segments) return
-  for (const [index, page] of pages ?? [])
+  pages?.forEach((index, page) => {
     data.restore(index, page.present, page.end, keptOf(file, index, page, segments))
+  })
 }
 
 function keptOf(file: TmpfsFile, index: number, page: StoredPage, segments: Segments): Kept {
