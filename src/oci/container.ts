@@ -66,8 +66,8 @@ export interface Host {
 
 /** Errors: EINVAL. */
 export function requireId(id: string): void {
-  if (!/^[\w.+-]+$/.test(id)) {
-    throw new ErrnoError('EINVAL', id, 'a container id is made of letters, digits, _ . + -')
+  if (!/^[\w.+-]+$/.test(id) || id === '.' || id === '..') {
+    throw new ErrnoError('EINVAL', id, 'a container id is made of letters, digits, _ . + -, and is not "." or ".."')
   }
 }
 

@@ -71,6 +71,10 @@ describe('a kernel', () => {
   })
 })
 
+test.each(['.', '..', '', 'a/b', 'a b'])('an id %j is refused: it would name no directory of its own', async (id) => {
+  expect((await failure(world.runtime.create(id, {}))).message).toMatch(/^EINVAL.*a container id is made of letters/)
+})
+
 describe('the root', () => {
   test('is an empty tmpfs that can be written to when the spec names none', async () => {
     const { files } = await create({})
