@@ -9,7 +9,8 @@ import { Inexpressible, nodeFs } from '../linux/node-fs.ts'
 import { veiled } from '../trees.ts'
 import { specs } from './all.ts'
 import { canRun, conforms, runSpec } from './conforms.ts'
-import { kernelSubjects } from './subjects.ts'
+import { readingSpecs } from './reading.ts'
+import { kernelSubjects, tmpfs, verity } from './subjects.ts'
 
 const oracle = linux()
 if (typeof oracle === 'string') console.log(`the specs are not asked of Linux: ${oracle}`)
@@ -19,6 +20,13 @@ else {
 }
 
 for (const subject of kernelSubjects) conforms(subject, { describe, test })
+
+const reading = readingSpecs(tmpfs, specs)
+conforms(verity, { describe, test }, reading)
+
+test('there are specs that only read', () => {
+  expect(reading.length).toBeGreaterThan(30)
+})
 
 test('node:fs agrees with every spec that it can express', ({ annotate }) => {
   const subject = nodeFs()

@@ -72,6 +72,7 @@ const bindGround: Lay = (vfs, data) => {
 }
 
 const AT_OPEN = 'opening for writing copies up, which gives the copy and its directories a new ctime, as on Linux'
+const NO_ATIME = 'when a file was read is not kept: the time of the last change is shown, which is checked'
 const LOWER_ATIME = 'reading a lower file leaves its atime, as on Linux: nothing is written below'
 
 /** An overlay with nothing below: all that a spec does happens in the upper layer. */
@@ -150,6 +151,27 @@ export const overlayOverVerity: Subject = {
       const release = () => vfs.discard(given)
       return [layerOf(vfs.newMount(verityOver(vfs, lower, { hash: seal(vfs, lower), release })))]
     }),
+}
+
+/** What a spec is given, checked; nothing can be changed. */
+export const verity: Subject = {
+  name: 'verity',
+  abilities: new Set(ALL.filter((ability) => ability !== 'tmpfs' && ability !== 'quota')),
+  arena: () =>
+    new KernelArena(tmpfsGround, '', (vfs, below) => {
+      const given = vfs.newMount(below.root.mount.superblock)
+      releaseNamespace(below.namespace)
+      const lower = given.root.inode
+      const release = () => vfs.discard(given)
+      return ground(vfs, verityOver(vfs, lower, { hash: seal(vfs, lower), release }))
+    }),
+  differences: {
+    'B024 B025 reading moves': NO_ATIME,
+    'B024 reading at the end': NO_ATIME,
+    'B024 listing': NO_ATIME,
+    'A067 B024': NO_ATIME,
+    'A076 access to a directory': 'it asks whether the directory may be written: EROFS, as on any read-only filesystem',
+  },
 }
 
 /** A layer, and the mount that keeps it alive. */
