@@ -7,6 +7,7 @@
  *
  * Invariant: only the side whose turn it is touches the memory; the channel's state word says whose it is.
  */
+import { copyBytes } from './copy-bytes.ts'
 import { ErrnoError } from './errno.ts'
 import { UTIME_NOW, UTIME_OMIT } from './linux.ts'
 import type { DirectoryEntry, FileKind, PollRequest, Stat, Syscalls } from './syscalls.ts'
@@ -172,7 +173,7 @@ export class Message {
     for (let i = 0; i < ranges.length; i += 2) {
       const room = this.data.length - this.#at
       const length = Math.min(ranges[i + 1]!, room)
-      this.data.set(memory.subarray(ranges[i]!, ranges[i]! + length), this.#at)
+      copyBytes(memory, ranges[i]!, this.data, this.#at, length)
       this.#at += length
     }
     this.putNumber(this.#at - start)
@@ -197,7 +198,7 @@ export class Message {
     let from = 0
     for (let i = 0; i < ranges.length && from < length; i += 2) {
       const part = Math.min(ranges[i + 1]!, length - from)
-      memory.set(this.data.subarray(from, from + part), ranges[i]!)
+      copyBytes(this.data, from, memory, ranges[i]!, part)
       from += part
     }
   }

@@ -1,6 +1,6 @@
 /** Bytes on their way, in the chunks in which they came. */
 
-import { copyBytes } from './pages.ts'
+import { copyBytes } from '../abi/copy-bytes.ts'
 
 export class ByteQueue {
   #chunks: Uint8Array[] = []

@@ -11,6 +11,7 @@
  * block is charged. A page under the base's size that is not in memory reads from the base.
  */
 
+import { copyBytes } from '../abi/copy-bytes.ts'
 import { ErrnoError } from '../abi/errno.ts'
 import type { PageSource } from './inode.ts'
 import type { PagePool } from './page-pool.ts'
@@ -612,13 +613,6 @@ export class PagedData {
     this.#reach = 0
     this.size = 0
   }
-}
-
-/** Copies bytes; a few of them one by one, since a view costs more than they do. */
-export function copyBytes(from: Uint8Array, start: number, to: Uint8Array, at: number, length: number): void {
-  if (length <= 48) for (let i = 0; i < length; i++) to[at + i] = from[start + i]!
-  else if (start === 0 && length === from.length) to.set(from, at)
-  else to.set(from.subarray(start, start + length), at)
 }
 
 /** The bits of the blocks that [from, to) of a page touches. */

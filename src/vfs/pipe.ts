@@ -7,10 +7,10 @@
  * moved again. When the last end is closed the bytes are gone.
  */
 
+import { copyBytes } from '../abi/copy-bytes.ts'
 import { ErrnoError } from '../abi/errno.ts'
 import { POLLERR, POLLHUP, POLLIN, POLLOUT } from '../abi/linux.ts'
 import type { Stream } from './inode.ts'
-import { copyBytes } from './pages.ts'
 import { type Attempt, WaitQueue, WouldBlock } from './waiting.ts'
 
 /** The most bytes that are never mixed with another's: pipe(7). Also the smallest capacity, and its unit. */

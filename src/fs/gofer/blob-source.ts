@@ -6,10 +6,10 @@
  * alone; windows of one source do not overlap.
  */
 
+import { copyBytes } from '../../abi/copy-bytes.ts'
 import { ErrnoError } from '../../abi/errno.ts'
 import type { BlobLike } from '../../abi/tree.ts'
 import type { PageSource } from '../../vfs/inode.ts'
-import { copy } from './memory-source.ts'
 import { type BlobReader, messageOf } from './readers.ts'
 
 /** Windows start at multiples of this, and are this long or a multiple, but for the end of the file. */
@@ -111,7 +111,7 @@ export class BlobSource implements PageSource {
       const window = this.#windowAt(offset + done, length - done)
       const from = offset + done - window.start
       const part = Math.min(length - done, window.bytes.length - from)
-      copy(window.bytes, from, memory, at + done, part)
+      copyBytes(window.bytes, from, memory, at + done, part)
       done += part
     }
   }

@@ -1,9 +1,7 @@
 /** Bytes that the page handed in, as a source. */
 
+import { copyBytes } from '../../abi/copy-bytes.ts'
 import type { PageSource } from '../../vfs/inode.ts'
-
-/** Below this, a loop is quicker than the view that `set` needs. */
-const SHORT = 32
 
 export class MemorySource implements PageSource {
   readonly #bytes: Uint8Array
@@ -18,12 +16,6 @@ export class MemorySource implements PageSource {
   }
 
   read(memory: Uint8Array, at: number, length: number, offset: number): void {
-    copy(this.#bytes, offset, memory, at, length)
+    copyBytes(this.#bytes, offset, memory, at, length)
   }
-}
-
-/** Copies `length` bytes between two arrays that both hold them. */
-export function copy(from: Uint8Array, offset: number, to: Uint8Array, at: number, length: number): void {
-  if (length > SHORT) to.set(from.subarray(offset, offset + length), at)
-  else for (let i = 0; i < length; i++) to[at + i] = from[offset + i]!
 }

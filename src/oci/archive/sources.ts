@@ -1,7 +1,7 @@
 /** Bytes of an archive in memory, in pieces of one size, as one source. */
 
+import { copyBytes } from '../../abi/copy-bytes.ts'
 import type { PageSource } from '../../vfs/inode.ts'
-import { copyBytes } from '../../vfs/pages.ts'
 
 const PIECE = 1 << 20
 
