@@ -151,7 +151,7 @@ describe('the nth step', () => {
   )
 })
 
-test('C006 a type whose code cannot be loaded is named with its mount, before anything is made; the next container tries again', async () => {
+test('a type whose code cannot be loaded is named with its mount, before anything is made; the next container tries again', async () => {
   const type = vfs.types.lookup('fuse')!
   const { load } = type
   type.load = () => Promise.reject(new TypeError('Failed to fetch dynamically imported module'))
