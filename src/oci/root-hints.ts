@@ -4,6 +4,8 @@
  *
  * `.options` may hold `verity.roothash=HEX` and `verity.action=error`, as those of a mount: the tree is checked then.
  *
+ * Type `erofs` is an EROFS image, `bind` anything else.
+ *
  * Other than in gVisor the source is what `root.path` may be, a name in the bundle, since there are no paths of a host.
  */
 
@@ -19,6 +21,8 @@ export interface RootHints {
   /** What takes the changes; undefined for none. Left out: as for other roots. */
   readonly overlay?: { readonly upper: Upper | undefined }
   readonly verity?: Verity | undefined
+  /** The source is the file of an EROFS image, not a tree. */
+  readonly image: boolean
 }
 
 /** What is wrong with the annotations about the root, each of which must be right. */
@@ -42,7 +46,7 @@ function faultOf(field: string, value: string): string | undefined {
       if (value === '' || value.startsWith('/')) return 'must be the name of a tree in the bundle'
       return undefined
     case 'type':
-      return value === 'bind' ? undefined : `must be "bind", there is no ${quote(value)} here`
+      return value === 'bind' || value === 'erofs' ? undefined : `must be "bind" or "erofs", not ${quote(value)}`
     case 'overlay': {
       const upper = readChoice(value)
       return typeof upper === 'string' ? upper : undefined
@@ -82,8 +86,9 @@ export function rootHints(annotations: Readonly<Record<string, string>> = {}): R
   const options = field('options')?.split(',') ?? []
   const size = options.findLast((option) => option.startsWith('size='))?.slice('size='.length)
   const verity = verityOptions(options, () => {})
+  const image = field('type') === 'erofs'
   const overlay = field('overlay')
-  if (overlay === undefined && size === undefined) return { source, verity }
+  if (overlay === undefined && size === undefined) return { source, verity, image }
   const upper = readChoice(overlay ?? 'memory') as Upper | undefined
-  return { source, verity, overlay: { upper: upper && { ...upper, ...(size !== undefined && { size }) } } }
+  return { source, verity, image, overlay: { upper: upper && { ...upper, ...(size !== undefined && { size }) } } }
 }

@@ -127,6 +127,13 @@ export class Runtime implements Host {
     this.vfs.types.register(goferType(options.readers))
     this.vfs.types.register(onDemand('fuse', async () => (await import('../fs/fuse/fuse.ts')).fuseType))
     this.vfs.types.register(onDemand('mqueue', async () => (await import('../fs/mqueue/mqueue.ts')).mqueueType()))
+    this.vfs.types.register(
+      onDemand('erofs', async () => (await import('../fs/erofs/erofs.ts')).erofsType, {
+        userMountable: false,
+        userListable: true,
+        requiresDevice: true,
+      }),
+    )
     this.vfs.types.register(onDemand('verity', async () => (await import('../fs/verity/sha256.ts')).verityType))
     this.fuse = new FuseServers(this.vfs)
     for (const type of [...devtmpfsTypes(devices), devptsType]) this.vfs.types.register(type)

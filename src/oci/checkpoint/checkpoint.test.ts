@@ -6,6 +6,7 @@ import { buildGuest } from '../../../e2e/guests/build.mjs'
 import type { BlobLike } from '../../abi/tree.ts'
 import type { StdioEntry } from '../../abi/wire.ts'
 import { ContentReaders } from '../../fs/gofer/content.ts'
+import { imageOf } from '../../testing/erofs-world.ts'
 import { parseManifest } from './manifest.ts'
 import { failure, manifestOf, Site, type Tab } from './test-world.ts'
 
@@ -207,6 +208,30 @@ describe('a container comes back', () => {
     await (await third.runtime.images()).removeImage('plain')
     third.provide('plain', system)
     expect(await failure(third.restore(saved))).toMatch(/"plain" is not what it was/)
+  })
+
+  test('D033 whose root and mount are EROFS images, of the same bytes again', async () => {
+    const site = new Site()
+    const image = imageOf({ 'etc/name': 'of the image' })
+    const first = site.tab({ disks: { image } })
+    const annotations = {
+      'dev.gvisor.spec.rootfs.source': 'disks/image',
+      'dev.gvisor.spec.rootfs.type': 'erofs',
+    }
+    await first.create('c', { annotations, mounts: [{ destination: '/m', type: 'erofs', source: 'disks/image' }] })
+    await first.write('c', '/new', 'mine')
+    const [mounts, tree] = [first.mounts('c'), await first.tree('c')]
+    const saved = await first.save()
+    const second = site.tab({ disks: { image } })
+    await second.restore(saved)
+    expect([second.mounts('c'), await second.tree('c')]).toEqual([mounts, tree])
+    expect([await second.read('c', '/m/etc/name'), await second.read('c', '/new')]).toEqual(['of the image', 'mine'])
+    expect((await manifestOf(saved)).containers[0]!.sources).toMatchObject([
+      { unique: '/', source: 'disks/image' },
+      { unique: '/m', source: 'disks/image' },
+    ])
+    const third = site.tab({ disks: { image: imageOf({ 'etc/name': 'of an image' }) } })
+    expect(await failure(third.restore(saved))).toMatch(/"disks\/image" is not what it was/)
   })
 
   test('C236 with a /tmp of its own if it had one, whatever is in /tmp by now', async () => {

@@ -17,7 +17,7 @@ import type { Bundle } from '../bundle.ts'
 import type { MountPlan } from '../mounts/mounter.ts'
 
 export interface Source {
-  /** `/` for the root, the destination of a bind, that of another mount with `#lower` and a number behind it. */
+  /** `/` for the root, the destination of a bind or an EROFS image, that of another mount with `#lower` and a number behind it. */
   readonly unique: string
   /** A name in the bundle, maybe with a path behind it. */
   readonly source: string
@@ -33,7 +33,7 @@ export interface Fingerprint {
 export function sourcesOf({ root, mounts }: MountPlan): Source[] {
   const found: Source[] = root.source === undefined ? [] : [{ unique: '/', source: root.source }]
   for (const { type, unique, spec, options } of mounts) {
-    if (type === 'bind') found.push({ unique, source: spec.source ?? '' })
+    if (type === 'bind' || type === 'erofs') found.push({ unique, source: spec.source ?? '' })
     for (const [i, source] of lowersOf(type, options.data).entries())
       found.push({ unique: `${unique}#lower${i + 1}`, source })
   }

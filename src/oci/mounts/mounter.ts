@@ -18,6 +18,7 @@ import { type Known, type PreparedMount, prepareMounts } from './prepare.ts'
 import { emptyNamespace, putRoot, ROOT, type Root, type RootPlan } from './root.ts'
 import { type Fill, SetUp, type SetUpOptions } from './set-up.ts'
 import { mountSubmount } from './submount.ts'
+import { EROFS } from './types.ts'
 import type { UppersConfig } from './uppers.ts'
 import { acquireUpper, acquireVolume } from './volumes.ts'
 
@@ -56,6 +57,7 @@ export function planMounts(spec: Spec, known: Known, warn: (warning: string) => 
       readonly,
       upper: hints?.overlay && !readonly ? hints.overlay.upper : upper,
       verity: hints?.verity,
+      image: hints?.image === true,
     },
     mounts,
   }
@@ -68,7 +70,8 @@ export function planMounts(spec: Spec, known: Known, warn: (warning: string) => 
 export async function mountAll(spec: Spec, options: MounterOptions): Promise<Mounted> {
   const setUp = new SetUp(options)
   const { root, mounts } = planMounts(spec, options, options.warn)
-  await loadTypes([{ place: ROOT, destination: '/', verity: root.verity }, ...mounts], options)
+  const rootType = root.image ? { is: EROFS } : {}
+  await loadTypes([{ place: ROOT, destination: '/', verity: root.verity, ...rootType }, ...mounts], options)
   const plan = { ...root, restore: options.restore }
   if (plan.restore && (!plan.upper || plan.upper.volume !== undefined)) {
     throw new Error('a snapshot restores an upper layer in memory, and the root of this container has none')

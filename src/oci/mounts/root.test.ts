@@ -290,7 +290,7 @@ describe('annotations of a root', () => {
     [{ type: 'bind' }, 'source', /is required/],
     [{ overlay: 'memory' }, 'source', /is required/],
     [{ source: '/image', type: 'bind' }, 'source', /name of a tree/],
-    [{ source: 'image', type: 'erofs' }, 'type', /"erofs"/],
+    [{ source: 'image', type: 'ext4' }, 'type', /"ext4"/],
     [{ source: 'image', type: 'bind', overlay: 'self' }, 'overlay', /"self"/],
     [{ source: 'image', type: 'bind', options: '' }, 'options', /size=/],
     [{ source: 'image', type: 'bind', options: 'size' }, 'options', /"size"/],

@@ -8,6 +8,7 @@
 
 import { type Mount, type MountNamespace, VirtualDentry } from '../../vfs/mount.ts'
 import type { Vfs } from '../../vfs/vfs.ts'
+import { imageMount } from './erofs.ts'
 import { withUpper } from './layering.ts'
 import { type Fill, requireDirectory, type SetUp } from './set-up.ts'
 import type { Upper } from './uppers.ts'
@@ -20,6 +21,8 @@ export interface RootPlan {
   readonly upper: Upper | undefined
   /** The tree is checked against a hash. */
   readonly verity: Verity | undefined
+  /** The source is the file of an EROFS image. */
+  readonly image: boolean
   /** A snapshot that the upper starts with. */
   readonly restore: Fill | undefined
 }
@@ -49,16 +52,15 @@ export function putRoot(namespace: MountNamespace, setUp: SetUp, plan: RootPlan)
 
 function makeRoot(setUp: SetUp, plan: RootPlan): Root {
   const { vfs, bundle, attempt } = setUp
-  const { source, readonly, upper, restore, verity } = plan
+  const { source, readonly, upper, restore } = plan
   if (source === undefined) return { mount: emptyRoot(setUp, plan), lowers: undefined }
-  if (verity) {
-    const tree = requireDirectory(bundle.find(source, attempt), 'root.path', source)
-    const checked = verityOver(setUp, tree, verity, { name: '/', source, flags: { readonly } })
-    if (!upper) return { mount: checked, lowers: undefined }
+  const own = ownMount(setUp, source, plan)
+  if (own) {
+    if (!upper) return { mount: own, lowers: undefined }
     try {
-      return overLayers(setUp, upper, source, [new VirtualDentry(checked, checked.root)], restore)
+      return overLayers(setUp, upper, source, [new VirtualDentry(own, own.root)], restore)
     } finally {
-      vfs.discard(checked)
+      vfs.discard(own)
     }
   }
   if (!upper) {
@@ -71,6 +73,21 @@ function makeRoot(setUp: SetUp, plan: RootPlan): Root {
   const lowers = bundle.layers(source, attempt)
   for (const place of lowers) requireDirectory(place, 'root.path', source)
   return overLayers(setUp, upper, source, lowers, restore)
+}
+
+/** The root's files where they are not shown as the bundle has them: those of an image, or checked ones. */
+function ownMount(setUp: SetUp, source: string, { readonly, verity, image }: RootPlan): Mount | undefined {
+  const { vfs, bundle, attempt } = setUp
+  const options = { source, flags: { readonly } }
+  const checked = (place: VirtualDentry) => verity && verityOver(setUp, place, verity, { name: '/', ...options })
+  if (!image) return verity && checked(requireDirectory(bundle.find(source, attempt), 'root.path', source))
+  const shown = imageMount(setUp, bundle.find(source, attempt), options)
+  if (!verity) return shown
+  try {
+    return checked(new VirtualDentry(shown, shown.root))
+  } finally {
+    vfs.discard(shown)
+  }
 }
 
 function overLayers(

@@ -9,6 +9,7 @@ import type { FilesystemTypes } from '../../vfs/filesystem.ts'
 import { type Mount, VirtualDentry } from '../../vfs/mount.ts'
 import { resolve } from '../../vfs/path-walk.ts'
 import { FuseServers } from '../fuse-servers.ts'
+import { erofs } from './erofs.ts'
 import { overlayOf, overMemory, volumeAsUpper, withUpper } from './layering.ts'
 import { TAKEOVER } from './options.ts'
 import type { PreparedMount } from './prepare.ts'
@@ -47,6 +48,8 @@ export const TMPFS: MountType = {
   make: tmpfs,
 }
 
+export const EROFS: MountType = { filesystem: 'erofs', data: [], make: erofs }
+
 const TYPES: Readonly<Record<string, MountType>> = {
   tmpfs: TMPFS,
   bind: { filesystem: 'gofer', data: [], make: bind },
@@ -60,6 +63,7 @@ const TYPES: Readonly<Record<string, MountType>> = {
   devpts: kernelType('devpts', 'newinstance', 'ptmxmode', 'mode', 'uid', 'gid', 'max'),
   cgroup: { filesystem: 'cgroup', data: ['all', ...CONTROLLERS], plainData: true, make: cgroup },
   mqueue: kernelType('mqueue'),
+  erofs: EROFS,
   verity: {
     filesystem: 'verity',
     data: ['root_hash', 'root_name', 'lower_path', 'dentry_cache_limit'],

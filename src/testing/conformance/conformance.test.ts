@@ -10,7 +10,7 @@ import { veiled } from '../trees.ts'
 import { specs } from './all.ts'
 import { canRun, conforms, runSpec } from './conforms.ts'
 import { readingSpecs } from './reading.ts'
-import { kernelSubjects, tmpfs, verity } from './subjects.ts'
+import { erofs, kernelSubjects, tmpfs, verity } from './subjects.ts'
 
 const oracle = linux()
 if (typeof oracle === 'string') console.log(`the specs are not asked of Linux: ${oracle}`)
@@ -22,7 +22,7 @@ else {
 for (const subject of kernelSubjects) conforms(subject, { describe, test })
 
 const reading = readingSpecs(tmpfs, specs)
-conforms(verity, { describe, test }, reading)
+for (const subject of [verity, erofs]) conforms(subject, { describe, test }, reading)
 
 test('there are specs that only read', () => {
   expect(reading.length).toBeGreaterThan(30)

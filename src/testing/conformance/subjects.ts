@@ -13,6 +13,8 @@ import { type Mount, VirtualDentry } from '../../vfs/mount.ts'
 import { releaseNamespace, releaseTree } from '../../vfs/mount-tree.ts'
 import { resolve } from '../../vfs/path-walk.ts'
 import type { Vfs } from '../../vfs/vfs.ts'
+import { erofsImage } from '../erofs-image.ts'
+import { erofsOver } from '../erofs-world.ts'
 import { Passthrough } from '../fuse-passthrough.ts'
 import { scattered } from '../scatter.ts'
 import { seal, verityOver } from '../sealed.ts'
@@ -172,6 +174,19 @@ export const verity: Subject = {
     'A067 B024': NO_ATIME,
     'A076 access to a directory': 'it asks whether the directory may be written: EROFS, as on any read-only filesystem',
   },
+}
+
+/** What a spec is given, in an image. */
+export const erofs: Subject = {
+  name: 'erofs',
+  abilities: verity.abilities,
+  arena: () =>
+    new KernelArena(tmpfsGround, '', (vfs, below) => {
+      const image = erofsImage(below.root.mount.superblock.root.inode)
+      releaseNamespace(below.namespace)
+      return ground(vfs, erofsOver(vfs, image))
+    }),
+  differences: verity.differences!,
 }
 
 /** A layer, and the mount that keeps it alive. */
