@@ -35,7 +35,9 @@ onEachPlatform((platform) => {
     expect(seen.memory).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/ (4\d|50) pages\n$/) })
     expect(seen.large).toMatchObject({
       exitCode: 126,
-      reason: expect.stringMatching(/starts with \d+ pages .* may have 1 \(process\.limits\.memoryPages, or its cgroup\)/),
+      reason: expect.stringMatching(
+        /starts with \d+ pages .* may have 1 \(process\.limits\.memoryPages, or its cgroup\)/,
+      ),
     })
     expect(seen.output).toMatchObject({
       ...{ signal: 'SIGXFSZ', stdout: 'some text\n'.repeat(6).slice(0, 55) },
