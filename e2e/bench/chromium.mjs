@@ -10,6 +10,7 @@ import { provideBrowser, useOptions } from '../browser.mjs'
 import { buildGuest } from '../guests/build.mjs'
 import { isolation, listen, staticServer } from '../server.mjs'
 import { root } from '../tools/run.mjs'
+import { buildPageScripts } from './page-scripts.mjs'
 import { answer } from './sides.mjs'
 
 /** Built for the benchmark alone, so that it measures these sources and is in nobody's way. */
@@ -31,23 +32,7 @@ const LLVM = '/llvm/llvm.core.wasm'
 export async function chromiumPlace(wasm) {
   await build({ root, mode: 'lib', logLevel: 'warn', build: { outDir: library, emptyOutDir: true } })
   // The shim is imported by its bare name, which a Worker cannot map: hence bundled.
-  await build({
-    configFile: false,
-    root,
-    logLevel: 'warn',
-    build: {
-      outDir: built,
-      emptyOutDir: true,
-      copyPublicDir: false,
-      minify: false,
-      target: 'es2023',
-      modulePreload: false,
-      rolldownOptions: {
-        input: { 'shim.worker': join(root, 'e2e/bench/shim.worker.mjs') },
-        output: { entryFileNames: '[name].js' },
-      },
-    },
-  })
+  await buildPageScripts(built, ['shim.worker.mjs'])
   const server = staticServer(
     [
       ['/lib/', library],

@@ -13,6 +13,7 @@ import { isolation, listen, staticServer } from '../server.mjs'
 import { loadedWith } from '../tools/imports.mjs'
 import { root } from '../tools/run.mjs'
 import { mountsVerdict } from './mounts-report.mjs'
+import { buildPageScripts } from './page-scripts.mjs'
 
 const { values: options } = parseArgs({
   options: { json: { type: 'string' }, quick: { type: 'boolean', default: false } },
@@ -24,20 +25,7 @@ const built = '.cache/bench-mounts/built'
 const passes = options.quick ? 1 : 40
 
 await build({ root, mode: 'lib', logLevel: 'warn', build: { outDir: library, emptyOutDir: true } })
-const parts = ['mounts-page', 'mounts.worker']
-await build({
-  configFile: false,
-  root,
-  logLevel: 'warn',
-  build: {
-    ...{ outDir: built, emptyOutDir: true, copyPublicDir: false, target: 'es2023', modulePreload: false },
-    rolldownOptions: {
-      input: Object.fromEntries(parts.map((name) => [name, join(root, `e2e/bench/${name}.ts`)])),
-      preserveEntrySignatures: 'strict',
-      output: { entryFileNames: '[name].js' },
-    },
-  },
-})
+await buildPageScripts(built, ['mounts-page.ts', 'mounts.worker.ts'])
 const kernel = [...loadedWith(`${library}/kernel.worker.js`)]
   .map((file) => readFileSync(join(root, file), 'utf8').replace(/^import .*|\bexport ?\{[^}]*\};?|^\/\/# .*/gm, ''))
   .join('\n')

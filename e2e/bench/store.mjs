@@ -7,10 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { chromium } from '@playwright/test'
-import { build } from 'vite'
 import { provideBrowser, useOptions } from '../browser.mjs'
 import { isolation, listen, staticServer } from '../server.mjs'
-import { root } from '../tools/run.mjs'
+import { buildPageScripts } from './page-scripts.mjs'
 import { storeVerdict } from './store-report.mjs'
 
 const { values: options } = parseArgs({
@@ -31,23 +30,7 @@ const size = options.quick
     }
 
 const built = '.cache/bench/store'
-await build({
-  configFile: false,
-  root,
-  logLevel: 'warn',
-  build: {
-    outDir: built,
-    emptyOutDir: true,
-    copyPublicDir: false,
-    minify: false,
-    target: 'es2023',
-    modulePreload: false,
-    rolldownOptions: {
-      input: { 'store.worker': join(root, 'e2e/bench/store.worker.ts') },
-      output: { entryFileNames: '[name].js' },
-    },
-  },
-})
+await buildPageScripts(built, ['store.worker.ts'])
 const server = staticServer(
   [
     ['/built/', built],
