@@ -34,9 +34,8 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { buildGuest } from '../guests/build.mjs'
 import { buildIfStale } from '../tools/build.mjs'
-import { startBrowser } from './browsers.mjs'
 import { effectBeforeCause, Worker } from './model.mjs'
-import { PATIENCE, SILENCE, serveCrashPages } from './server.mjs'
+import { PATIENCE, serveLives } from './server.mjs'
 import { randomOf } from './workload.mjs'
 
 const lower = { clock: '00000000', f0: 'lower 0', f1: 'x'.repeat(200_000), f2: '', f3: 'lower 3' }
@@ -79,10 +78,7 @@ export async function crash({ kills, browser = 'chromium', seed = Date.now() % 1
   }
   startAnew()
 
-  /** What the page of this browser says; set before each start. @type {(what: string, body: Buffer) => unknown} */
-  let answer = () => ({})
-  const server = await serveCrashPages((what, body) => answer(what, body))
-
+  const lives = await serveLives()
   try {
     let wasKnown = false
     while (report.kills < kills) {
@@ -95,44 +91,32 @@ export async function crash({ kills, browser = 'chromium', seed = Date.now() % 1
       /** @type {Set<string>} who has yet to make progress before the time to the kill runs */
       let awaited = new Set()
       const started = Date.now()
-      /** What went wrong, when it is time for the kill. @type {Promise<string | undefined>} */
-      const end = new Promise((resolve) => {
-        const watch = setTimeout(() => resolve('the page says nothing'), SILENCE).unref()
-        const after = (/** @type {number} */ ms) => setTimeout(() => resolve(undefined), ms).unref()
-        answer = (what, body) => {
-          watch.refresh()
-          if (what === 'setting') {
-            if (opening) after(delay)
-            return setting
-          }
-          if (what === 'acks') {
-            for (const line of body.toString().split('\n')) {
-              const [name = '', n] = line.split(' ')
-              workers.get(name)?.acknowledged(Number(n))
-              report.acks++
-              if (awaited.delete(name) && awaited.size === 0) after(delay)
-            }
-          } else if (what === 'failed') resolve(body.toString())
-          else if (what === 'found') {
-            const wrong = compare(body)
-            if (wrong) resolve(wrong)
-            wasKnown = true
-            const isLast = --rounds <= 0
-            if (!isLast) report.terminations++
-            else if (atWork) {
-              awaited = new Set(workers.keys())
-              after(PATIENCE + delay)
-            } else after(delay)
-            const groups = Object.fromEntries([...workers].map(([name, { group }]) => [name, group]))
-            return { groups, terminateAfter: isLast ? -1 : random(1000), atWork: random(4) > 0 }
-          }
-          return {}
+      const fault = await lives.live(browser, profile, 'page.html', (what, body, life) => {
+        if (what === 'setting') {
+          if (opening) life.endIn(delay)
+          return setting
         }
+        if (what === 'acks') {
+          for (const line of body.toString().split('\n')) {
+            const [name = '', n] = line.split(' ')
+            workers.get(name)?.acknowledged(Number(n))
+            report.acks++
+            if (awaited.delete(name) && awaited.size === 0) life.endIn(delay)
+          }
+          return
+        }
+        const wrong = compare(body) // of what was found
+        if (wrong) life.end(wrong)
+        wasKnown = true
+        const isLast = --rounds <= 0
+        if (!isLast) report.terminations++
+        else if (atWork) {
+          awaited = new Set(workers.keys())
+          life.endIn(PATIENCE + delay)
+        } else life.endIn(delay)
+        const groups = Object.fromEntries([...workers].map(([name, { group }]) => [name, group]))
+        return { groups, terminateAfter: isLast ? -1 : random(1000), atWork: random(4) > 0 }
       })
-      const running = startBrowser(browser, profile, `${server.origin}/crash/page.html`)
-      const fault = await Promise.race([end, running.ended.then(() => 'the browser has ended by itself')])
-      await running.kill()
-      answer = () => ({})
       report.kills++
       const groups = [...workers.values()].map(({ group }) => group)
       const when = opening ? 'opening' : `${setting.platform}, at groups ${groups.join(' ')}`
@@ -146,7 +130,7 @@ export async function crash({ kills, browser = 'chromium', seed = Date.now() % 1
       }
     }
   } finally {
-    await server.close()
+    await lives.close()
     if (report.violations.length === 0) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
   return report

@@ -18,8 +18,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { buildSqlite } from '../guests/sqlite.mjs'
 import { buildIfStale } from '../tools/build.mjs'
-import { startBrowser } from './browsers.mjs'
-import { PATIENCE, SILENCE, serveCrashPages } from './server.mjs'
+import { PATIENCE, serveLives } from './server.mjs'
 import { randomOf } from './workload.mjs'
 
 /** @param {CrashOptions} options @returns {Promise<DatabaseReport>} */
@@ -30,9 +29,7 @@ export async function crashDatabase({ kills, browser = 'chromium', seed = Date.n
   /** @type {DatabaseReport} */
   const report = { kills: 0, acks: 0, violations: [] }
   const folder = mkdtempSync(join(tmpdir(), 'runtab-crash-'))
-  /** What the page of this browser says; set before each start. @type {(what: string, body: Buffer) => unknown} */
-  let answer = () => ({})
-  const server = await serveCrashPages((what, body) => answer(what, body))
+  const lives = await serveLives()
   /** The last row whose insert has returned, of all browsers so far. */
   let acked = 0
   try {
@@ -43,48 +40,45 @@ export async function crashDatabase({ kills, browser = 'chromium', seed = Date.n
       // Mostly at work; sometimes while the shell starts, or opens what the last one left.
       const atWork = random(4) > 0
       const delay = random(2000)
-      /** What went wrong, when it is time for the kill. @type {Promise<string | undefined>} */
-      const end = new Promise((resolve) => {
-        const after = (/** @type {number} */ ms) => setTimeout(() => resolve(undefined), ms).unref()
-        let started = false
-        const watch = setTimeout(() => resolve('the page says nothing'), SILENCE).unref()
-        answer = (what, body) => {
-          watch.refresh()
-          if (what === 'setting') return setting
-          if (what === 'acks') {
-            acked = Math.max(acked, Number(body))
-            report.acks++
-            if (atWork && !started) after(delay)
-            started = true
-          } else if (what === 'failed') resolve(body.toString())
-          else if (what === 'found') {
-            const [check, rows, last] = body.toString().trim().split('\n')
-            if (check !== 'ok') return resolve(`the database is damaged: ${body}`)
-            if (rows !== last) return resolve(`${rows} rows, but the last is ${last}`)
-            if (Number(last) < acked)
-              return resolve(`the last row is ${last}, though the insert of ${acked} had returned`)
-            acked = Number(last)
-            if (isOver) resolve(undefined)
-            after(atWork ? PATIENCE + delay : delay)
-          }
-          return { from: acked + 1 }
+      let started = false
+      const fault = await lives.live(browser, join(folder, 'profile'), 'database.html', (what, body, life) => {
+        if (what === 'setting') return setting
+        if (what === 'acks') {
+          acked = Math.max(acked, Number(body))
+          report.acks++
+          if (atWork && !started) life.endIn(delay)
+          started = true
+          return
         }
+        const wrong = faultIn(body.toString(), acked) // in what was found
+        if (wrong) return life.end(wrong)
+        acked = lastRowIn(body.toString())
+        if (isOver) life.end()
+        life.endIn(atWork ? PATIENCE + delay : delay)
+        return { from: acked + 1 }
       })
-      const running = startBrowser(browser, join(folder, 'profile'), `${server.origin}/crash/database.html`)
-      const fault = await Promise.race([end, running.ended.then(() => 'the browser has ended by itself')])
-      await running.kill()
-      answer = () => ({})
       if (!isOver) report.kills++
       say(`${isOver ? 'end' : report.kills}: ${setting.platform}, at row ${acked}`)
-      if (!fault && isOver) break
-      if (!fault) continue
-      report.violations.push(fault)
-      say(`VIOLATION (kill ${report.kills}, seed ${seed}): ${fault}\nthe profile is kept: ${folder}`)
-      break
+      if (fault) {
+        report.violations.push(fault)
+        say(`VIOLATION (kill ${report.kills}, seed ${seed}): ${fault}\nthe profile is kept: ${folder}`)
+      }
+      if (fault || isOver) break
     }
   } finally {
-    await server.close()
+    await lives.close()
     if (report.violations.length === 0) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
   return report
 }
+
+/** What the page prints of a database: whether it is sound, how many rows, the last one. @param {string} found @param {number} acked */
+function faultIn(found, acked) {
+  const [check, rows, last] = found.trim().split('\n')
+  if (check !== 'ok') return `the database is damaged: ${found}`
+  if (rows !== last) return `${rows} rows, but the last is ${last}`
+  if (Number(last) < acked) return `the last row is ${last}, though the insert of ${acked} had returned`
+}
+
+/** @param {string} found */
+const lastRowIn = (found) => Number(found.trim().split('\n')[2])

@@ -1,31 +1,64 @@
-/** The server that a crash test's page comes from, and that it tells what it finds and does. */
+/**
+ * Browsers that live until they are killed, and the server that their page comes from and tells what it finds and does.
+ *
+ * @typedef {import('../browser.mjs').BrowserName} BrowserName
+ *
+ * @typedef {object} Life
+ * @property {(milliseconds: number) => void} endIn
+ * @property {(fault?: string) => void} end  now; with what went wrong
+ *
+ * @typedef {object} Lives
+ * @property {(browser: BrowserName, profile: string, page: string, hear: (what: string, body: Buffer, life: Life) => unknown) => Promise<string | undefined>} live
+ *   starts a browser with a page of this folder and kills it when its life is to end; gives what went wrong. `hear` is told what the page
+ *   posts to /crash/WHAT, and gives what it is answered.
+ * @property {() => Promise<void>} close
+ */
 import { createServer } from 'node:http'
 import { basename } from 'node:path'
 import { folders, isolation, listen, staticServer } from '../server.mjs'
+import { startBrowser } from './browsers.mjs'
 
 /** A browser that has said nothing for so many milliseconds says nothing more. */
-export const SILENCE = 120_000
+const SILENCE = 120_000
 /** How long those who make no progress are waited for, in milliseconds. */
 export const PATIENCE = 10_000
 
-/**
- * @param {(what: string, body: Buffer) => unknown} answer  to what a page posts to /crash/WHAT: what it is given, as JSON
- * @returns {Promise<{ origin: string, close: () => Promise<void> }>}
- */
-export async function serveCrashPages(answer) {
+/** @returns {Promise<Lives>} */
+export async function serveLives() {
+  /** Of the browser that lives. @type {(what: string, body: Buffer) => unknown} */
+  let answer = () => ({})
   const files = staticServer([['/crash/', 'e2e/crash'], ...folders], isolation)
   const server = createServer(async (request, response) => {
     if (request.method !== 'POST') return files.emit('request', request, response)
     const parts = []
     for await (const part of request) parts.push(part)
     const reply = answer(basename(request.url ?? ''), Buffer.concat(parts))
-    response.writeHead(200, { ...isolation, 'Content-Type': 'application/json' }).end(JSON.stringify(reply))
+    response.writeHead(200, { ...isolation, 'Content-Type': 'application/json' }).end(JSON.stringify(reply ?? {}))
   })
   const origin = await listen(server)
-  const close = () =>
-    new Promise((/** @type {(value: void) => void} */ resolve) => {
-      server.close(() => resolve())
-      server.closeAllConnections()
-    })
-  return { origin, close }
+  return {
+    async live(browser, profile, page, hear) {
+      /** @type {Promise<string | undefined>} */
+      const ending = new Promise((end) => {
+        const watch = setTimeout(() => end('the page says nothing'), SILENCE).unref()
+        /** @type {Life} */
+        const life = { end, endIn: (milliseconds) => void setTimeout(() => end(undefined), milliseconds).unref() }
+        answer = (what, body) => {
+          watch.refresh()
+          if (what === 'failed') return end(body.toString())
+          return hear(what, body, life)
+        }
+      })
+      const running = startBrowser(browser, profile, `${origin}/crash/${page}`)
+      const fault = await Promise.race([ending, running.ended.then(() => 'the browser has ended by itself')])
+      await running.kill()
+      answer = () => ({})
+      return fault
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
 }
