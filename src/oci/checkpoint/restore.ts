@@ -127,16 +127,7 @@ function enterHints(manifest: Manifest, wanted: readonly Wanted[], { runtime: { 
     if (shared.masters.has(name))
       throw new ErrnoError('EEXIST', name, `containers of the sandbox share a volume "${name}", which is another one`)
   }
-  const takeBack: (() => void)[] = []
-  try {
-    for (const hint of [...given, ...others]) takeBack.push(shared.enter([hint]))
-  } catch (failure) {
-    for (const each of takeBack) each()
-    throw failure
-  }
-  return () => {
-    for (const each of takeBack) each()
-  }
+  return shared.enter([...given, ...others])
 }
 
 const hasTmp = ({ saved, spec }: Wanted) =>

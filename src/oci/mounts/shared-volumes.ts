@@ -26,24 +26,13 @@ export class SharedVolumes {
   }
 
   /**
-   * Takes the hints of a new container, beside those that there are. Errors: EEXIST for one that says of a source, or of a
-   * name, something else than one before. Gives what takes back those that are new, with what was made by them.
+   * Takes the hints of new containers, beside those that there are. Errors: EEXIST for one that says of a source, or of a
+   * name, something else than one before, and then none is taken. Gives what takes back those that are new, with what was made
+   * by them.
    */
   enter(hints: readonly MountHint[]): () => void {
-    for (const hint of hints) {
-      for (const known of this.#hints.values()) {
-        if (known.source !== hint.source && known.name !== hint.name) continue
-        if (JSON.stringify(known) === JSON.stringify(hint)) continue
-        throw new ErrnoError(
-          'EEXIST',
-          hint.source,
-          `annotations of ${hintKey(hint.name)}: the sandbox has a volume "${known.name}" of source ${known.source} with other fields`,
-        )
-      }
-    }
-    const added = hints.filter(({ source }) => !this.#hints.has(source))
-    for (const hint of added) this.#hints.set(hint.source, hint)
-    return () => {
+    const added: MountHint[] = []
+    const takeBack = () => {
       for (const { source, name } of added) {
         this.#hints.delete(source)
         const master = this.#masters.get(name)
@@ -51,6 +40,31 @@ export class SharedVolumes {
         this.#masters.delete(name)
       }
     }
+    for (const hint of hints) {
+      const other = this.#otherThan(hint)
+      if (other) {
+        takeBack()
+        throw new ErrnoError(
+          'EEXIST',
+          hint.source,
+          `annotations of ${hintKey(hint.name)}: the sandbox has a volume "${other.name}" of source ${other.source} with other fields`,
+        )
+      }
+      if (this.#hints.has(hint.source)) continue
+      this.#hints.set(hint.source, hint)
+      added.push(hint)
+    }
+    return takeBack
+  }
+
+  /** The hint of the same source or name that says something else. */
+  #otherThan(hint: MountHint): MountHint | undefined {
+    const said = JSON.stringify(hint)
+    for (const known of this.#hints.values()) {
+      if (known.source !== hint.source && known.name !== hint.name) continue
+      if (JSON.stringify(known) !== said) return known
+    }
+    return undefined
   }
 
   /** The hint by which mounts of a source are replicas of a volume; others are mounts like any. */
