@@ -2,7 +2,7 @@
 
 import { ErrnoError } from '../abi/errno.ts'
 import type { Clock, Timer } from '../abi/platform.ts'
-import { WaitQueue, WouldBlock } from '../vfs/waiting.ts'
+import { Attempt, WaitQueue, WouldBlock } from '../vfs/waiting.ts'
 
 /** What it takes to wait. */
 export interface Waiting {
@@ -88,4 +88,19 @@ export async function untilDone<T>(
   } finally {
     if (waited) settle()
   }
+}
+
+/** The same with an Attempt of its own, which holds what the operation has done so far. */
+export function attempted<T>(
+  waiting: Waiting,
+  operation: (attempt: Attempt) => T,
+  cancellation?: Cancellation,
+): Promise<T> {
+  const attempt = new Attempt()
+  return untilDone(
+    waiting,
+    () => operation(attempt),
+    () => attempt.end(),
+    cancellation,
+  )
 }

@@ -11,8 +11,8 @@ import { O_RDONLY, O_WRONLY } from '../abi/linux.ts'
 import type { PipeEndName } from '../abi/wire.ts'
 import type { FileDescription } from '../vfs/description.ts'
 import type { Vfs } from '../vfs/vfs.ts'
-import { Attempt } from '../vfs/waiting.ts'
-import { Cancellation, untilDone, type Waiting } from './attempts.ts'
+import type { Attempt } from '../vfs/waiting.ts'
+import { attempted, Cancellation, type Waiting } from './attempts.ts'
 
 /** The page's hand on one end. */
 interface Hold {
@@ -75,21 +75,19 @@ export class HostPipes {
   async read(id: number): Promise<Uint8Array> {
     const { stream, closing } = this.#used(id, 'read')
     const bytes = new Uint8Array(PIECE)
-    const attempt = new Attempt()
-    const read = () => stream.read!(bytes, 0, bytes.length, false, attempt)
-    const count = await untilDone(this.#waiting, read, () => attempt.end(), closing)
+    const read = (attempt: Attempt) => stream.read!(bytes, 0, bytes.length, false, attempt)
+    const count = await attempted(this.#waiting, read, closing)
     return bytes.slice(0, count)
   }
 
   /** Errors: EPIPE where nobody is left to read; ECANCELED once it is closed. */
   async write(id: number, bytes: Uint8Array): Promise<void> {
     const { stream, closing } = this.#used(id, 'write')
-    const attempt = new Attempt()
     let done = 0
     // A reader that leaves in the middle ends a write short; the next one says why.
     while (done < bytes.length) {
-      const write = () => stream.write!(bytes, done, bytes.length - done, false, attempt)
-      done += await untilDone(this.#waiting, write, () => attempt.end(), closing)
+      const write = (attempt: Attempt) => stream.write!(bytes, done, bytes.length - done, false, attempt)
+      done += await attempted(this.#waiting, write, closing)
     }
   }
 

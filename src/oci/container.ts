@@ -12,7 +12,7 @@ import type { ContainerState, ExitStatus, LibraryRequest, MountInfo, ProcessStat
 import { terminalsOf } from '../fs/devpts/devpts.ts'
 import type { OverlayFilesystem } from '../fs/overlay/overlay.ts'
 import type { Limit } from '../fs/proc/kernel.ts'
-import { Cancellation, untilDone, type Waiting } from '../kernel/attempts.ts'
+import { attempted, Cancellation, untilDone, type Waiting } from '../kernel/attempts.ts'
 import { Files } from '../kernel/files.ts'
 import type { HostPipes } from '../kernel/host-pipes.ts'
 import type { PidNamespace } from '../kernel/pid-namespace.ts'
@@ -35,7 +35,6 @@ import type { MountNamespace } from '../vfs/mount.ts'
 import { releaseNamespace } from '../vfs/mount-tree.ts'
 import { openAt } from '../vfs/open.ts'
 import type { Vfs } from '../vfs/vfs.ts'
-import { Attempt } from '../vfs/waiting.ts'
 import type { LayeredRoot } from './archive/images.ts'
 import type { ContainerCgroups } from './container-cgroups.ts'
 import { findExecutable } from './executable.ts'
@@ -114,15 +113,9 @@ export class Container {
     this.#layeredRoot = layeredRoot(id, spec, root)
     const { vfs, waiting } = host
     this.#task = new Task({ vfs, credentials: credentialsOf(0, 0), root: namespace.rootPlace })
-    this.files = new Files((operation) => {
-      const attempt = new Attempt()
-      return untilDone(
-        waiting,
-        () => this.#task.trying(attempt, () => operation(this.#task)),
-        () => attempt.end(),
-        this.#deleted,
-      )
-    })
+    this.files = new Files((operation) =>
+      attempted(waiting, (attempt) => this.#task.trying(attempt, () => operation(this.#task)), this.#deleted),
+    )
   }
 
   get state(): ContainerState {

@@ -30,12 +30,12 @@ import { diffUpper } from '../../fs/overlay/diff.ts'
 import { Marks } from '../../fs/overlay/marks.ts'
 import type { OverlayFilesystem } from '../../fs/overlay/overlay.ts'
 import { type ChangedName, commitUpper, discardUpper } from '../../fs/overlay/rebase.ts'
-import { loaded, untilDone, type Waiting } from '../../kernel/attempts.ts'
+import { attempted, loaded, type Waiting } from '../../kernel/attempts.ts'
 import type { Dentry } from '../../vfs/dentry.ts'
 import type { DirectoryInode, Filesystem, PageSource } from '../../vfs/inode.ts'
 import { type Mount, type Superblock, VirtualDentry } from '../../vfs/mount.ts'
 import type { Vfs } from '../../vfs/vfs.ts'
-import { Attempt } from '../../vfs/waiting.ts'
+import type { Attempt } from '../../vfs/waiting.ts'
 import type { Bundle } from '../bundle.ts'
 import { overMemory } from '../mounts/layering.ts'
 import type { ArchiveForm } from './build-layer.ts'
@@ -273,9 +273,7 @@ export class Images implements Answers {
 
   /** Runs an operation in one turn, as often as it takes until nothing must be waited for. */
   #step<T>(operation: (attempt: Attempt) => T): Promise<T> {
-    const attempt = new Attempt()
-    const end = () => attempt.end()
-    return untilDone(this.#options.waiting, () => operation(attempt), end)
+    return attempted(this.#options.waiting, operation)
   }
 
   async #written(

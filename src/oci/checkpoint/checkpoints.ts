@@ -16,8 +16,7 @@ import type { Parts } from '../../abi/images.ts'
 import type { BlobLike } from '../../abi/tree.ts'
 import type { FlagOptions } from '../../abi/wire.ts'
 import type { KeyValueStore } from '../../fs/tmpfs/key-value-store.ts'
-import { untilDone } from '../../kernel/attempts.ts'
-import { Attempt } from '../../vfs/waiting.ts'
+import { attempted } from '../../kernel/attempts.ts'
 import type { ArchiveHost } from '../archive/host.ts'
 import type { Bundle } from '../bundle.ts'
 import type { Container } from '../container.ts'
@@ -62,7 +61,6 @@ export class Checkpoints implements Answers {
     const { runtime, bundle, archives, all, container } = this.#options
     if (keep !== undefined) checkName(keep, 'checkpoint')
     const { vfs, shared, waiting, volumes, system } = runtime
-    const attempt = new Attempt()
     const known = { vfs, shared }
     const chosen = () => {
       const some = containers ? [...new Set(containers)].map(container) : all()
@@ -73,14 +71,10 @@ export class Checkpoints implements Answers {
     const wanted = chosen().some((each) => volumesOf(planOf(each, known)).length > 0)
     const ids = wanted ? await volumes.ids() : new Map<string, string>()
     const blob = (parts: readonly Uint8Array[]) => archives.blob(parts, '')
-    const saved = await untilDone(
-      waiting,
-      () => {
-        const now = Number(vfs.clock.realtime() / 1_000_000n)
-        return save(chosen(), { known, bundle, volumes: ids, blob, now, attempt })
-      },
-      () => attempt.end(),
-    )
+    const saved = await attempted(waiting, (attempt) => {
+      const now = Number(vfs.clock.realtime() / 1_000_000n)
+      return save(chosen(), { known, bundle, volumes: ids, blob, now, attempt })
+    })
     await volumes.commit(saved.volumes)
     const { parts, time } = saved
     if (keep !== undefined)

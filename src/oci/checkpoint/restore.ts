@@ -9,10 +9,9 @@ import type { Orphan, RestoreOptions, RestoreReport, SpecValidation } from '../.
 import { ErrnoError } from '../../abi/errno.ts'
 import type { BlobLike } from '../../abi/tree.ts'
 import { loadFiles, type SavedFiles, type SavedPage } from '../../fs/tmpfs/dump.ts'
-import { untilDone } from '../../kernel/attempts.ts'
+import { attempted } from '../../kernel/attempts.ts'
 import type { Inode } from '../../vfs/inode.ts'
 import { PAGE_SIZE } from '../../vfs/pages.ts'
-import { Attempt } from '../../vfs/waiting.ts'
 import { requireId } from '../container.ts'
 import { flagsOf, VALIDATIONS } from '../flags.ts'
 import type { FurtherMount } from '../mounts/further.ts'
@@ -208,10 +207,8 @@ async function fingerprintNow(
   what: string,
   { runtime, bundle }: CheckpointsOptions,
 ): Promise<Fingerprint> {
-  const attempt = new Attempt()
-  const end = () => attempt.end()
   try {
-    return await untilDone(runtime.waiting, () => fingerprint(bundle, source, attempt), end)
+    return await attempted(runtime.waiting, (attempt) => fingerprint(bundle, source, attempt))
   } catch (error) {
     if (error instanceof ErrnoError)
       throw new ErrnoError(error.code, source, `${what}: ${error.detail ?? error.message}`)
