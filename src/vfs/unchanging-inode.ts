@@ -1,6 +1,7 @@
-/** What inodes of a filesystem have in common in which nothing ever changes: one time for all, and no way to set it. */
+/** What inodes of a filesystem have in common in which nothing ever changes: one time for all, and no way to set anything. */
 
 import { ErrnoError } from '../abi/errno.ts'
+import type { ExtendedAttributes } from './inode.ts'
 
 export abstract class UnchangingInode {
   abstract get mtime(): bigint
@@ -22,8 +23,19 @@ export abstract class UnchangingInode {
   }
 
   setAttributes(): void {
-    throw new ErrnoError('EROFS')
+    refuse()
   }
 
   touch(): void {}
+}
+
+const NONE: ReadonlyMap<string, Uint8Array> = new Map()
+
+/** Extended attributes with these values, for reading only. */
+export function unchangingXattrs(values: Pick<ExtendedAttributes, 'get' | 'keys'> = NONE): ExtendedAttributes {
+  return { get: (name) => values.get(name), keys: () => values.keys(), set: refuse, delete: refuse }
+}
+
+function refuse(): never {
+  throw new ErrnoError('EROFS')
 }

@@ -21,7 +21,7 @@ import type {
   SymlinkInode,
 } from '../../vfs/inode.ts'
 import { kindOf, makeDevice } from '../../vfs/kinds.ts'
-import { UnchangingInode } from '../../vfs/unchanging-inode.ts'
+import { UnchangingInode, unchangingXattrs } from '../../vfs/unchanging-inode.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
 import { attributeBytes, readAttributes } from './attributes.ts'
 import { type Data, dataOf } from './data.ts'
@@ -132,13 +132,8 @@ abstract class ErofsNode extends UnchangingInode implements InodeAttributes {
     return this.record.xattrs.size > 0
   }
   get xattrs(): ExtendedAttributes {
-    const { xattrs } = this.record
-    return { get: (name) => xattrs.get(name), set: refuse, delete: refuse, keys: () => xattrs.keys() }
+    return unchangingXattrs(this.record.xattrs)
   }
-}
-
-function refuse(): never {
-  throw new ErrnoError('EROFS')
 }
 
 /** What entries of directories call kinds, by number. */

@@ -5,7 +5,6 @@
  * Invariant: once the layer is sealed nothing changes. An inode may have several names; `nlink` counts them.
  */
 
-import { ErrnoError } from '../../abi/errno.ts'
 import type { FileKind } from '../../abi/syscalls.ts'
 import { utf8Length } from '../../abi/utf8.ts'
 import type {
@@ -19,7 +18,7 @@ import type {
   SymlinkInode,
 } from '../../vfs/inode.ts'
 import { typeBits } from '../../vfs/kinds.ts'
-import { UnchangingInode } from '../../vfs/unchanging-inode.ts'
+import { UnchangingInode, unchangingXattrs } from '../../vfs/unchanging-inode.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
 import type { LayerFilesystem } from './layer.ts'
 
@@ -31,17 +30,6 @@ export interface LayerAttributes {
   /** Nanoseconds since the epoch. */
   readonly mtime: bigint
   readonly xattrs?: ReadonlyMap<string, Uint8Array> | undefined
-}
-
-const NO_XATTRS: ExtendedAttributes = {
-  get: () => undefined,
-  set: refuse,
-  delete: refuse,
-  keys: () => [],
-}
-
-function refuse(): never {
-  throw new ErrnoError('EROFS')
 }
 
 abstract class LayerNode extends UnchangingInode implements InodeAttributes {
@@ -75,10 +63,7 @@ abstract class LayerNode extends UnchangingInode implements InodeAttributes {
     return this.#xattrs !== undefined
   }
   get xattrs(): ExtendedAttributes {
-    const values = this.#xattrs
-    return values
-      ? { get: (name) => values.get(name), set: refuse, delete: refuse, keys: () => values.keys() }
-      : NO_XATTRS
+    return unchangingXattrs(this.#xattrs)
   }
 
   /** While the layer is built. */

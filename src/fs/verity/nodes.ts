@@ -5,7 +5,6 @@
  * not measured, which is so only while trees may be built; it is shown as it is. A node is made once for a lower inode of a name.
  */
 
-import { ErrnoError } from '../../abi/errno.ts'
 import { fromHex } from '../../abi/hex.ts'
 import type { FileKind } from '../../abi/syscalls.ts'
 import { utf8Length } from '../../abi/utf8.ts'
@@ -21,6 +20,7 @@ import type {
   SpecialInode,
   SymlinkInode,
 } from '../../vfs/inode.ts'
+import { UnchangingInode, unchangingXattrs } from '../../vfs/unchanging-inode.ts'
 import { type Attempt, Missing } from '../../vfs/waiting.ts'
 import { enable } from './enable.ts'
 import { BLOCK, HashTree } from './hash-tree.ts'
@@ -32,7 +32,7 @@ export type VerityInode = VerityDirectory | VerityFile | VeritySymlink | VerityS
 
 const FIRST_COOKIE = 3
 
-export abstract class VerityNode<L extends Inode = Inode> implements InodeAttributes {
+export abstract class VerityNode<L extends Inode = Inode> extends UnchangingInode implements InodeAttributes {
   readonly filesystem: VerityFilesystem
   readonly parent: VerityDirectory | undefined
   readonly name: string
@@ -40,6 +40,7 @@ export abstract class VerityNode<L extends Inode = Inode> implements InodeAttrib
   #record: FileRecord | undefined
 
   constructor(filesystem: VerityFilesystem, parent: VerityDirectory | undefined, name: string, lower: L) {
+    super()
     this.filesystem = filesystem
     this.parent = parent
     this.name = name
@@ -87,20 +88,11 @@ export abstract class VerityNode<L extends Inode = Inode> implements InodeAttrib
   get blocks(): number {
     return Math.ceil(this.size / 512)
   }
-  get rdev(): number {
+  override get rdev(): number {
     return this.#record ? (this.#record.rdev ?? 0) : this.lower.rdev
   }
   get mtime(): bigint {
     return this.#record?.mtime ?? this.lower.mtime
-  }
-  get atime(): bigint {
-    return this.mtime
-  }
-  get ctime(): bigint {
-    return this.mtime
-  }
-  get btime(): bigint {
-    return this.mtime
   }
 
   /** Checks that the lower inode still is as it was. Errors: as `violated`. */
@@ -110,12 +102,6 @@ export abstract class VerityNode<L extends Inode = Inode> implements InodeAttrib
     const rule = record && difference(record, this.lower, attempt)
     if (rule !== undefined) this.violated(rule)
   }
-
-  setAttributes(): never {
-    throw new ErrnoError('EROFS')
-  }
-
-  touch(): void {}
 
   opened(): void {
     this.lower.opened?.()
@@ -132,13 +118,8 @@ export abstract class VerityNode<L extends Inode = Inode> implements InodeAttrib
 
   get xattrs(): ExtendedAttributes {
     const record = this.#record
-    const values: Pick<ExtendedAttributes, 'get' | 'keys'> | undefined = record
-      ? new Map(record.xattrs?.map(([name, value]) => [name, fromHex(value)]))
-      : this.lower.xattrs
-    const refuse = (): never => {
-      throw new ErrnoError('EROFS')
-    }
-    return { get: (name) => values?.get(name), keys: () => values?.keys() ?? [], set: refuse, delete: refuse }
+    if (!record) return unchangingXattrs(this.lower.xattrs)
+    return unchangingXattrs(new Map(record.xattrs?.map(([name, value]) => [name, fromHex(value)])))
   }
 
   /** FS_IOC_ENABLE_VERITY, for all that is below as well. Errors: as `enable`. */
