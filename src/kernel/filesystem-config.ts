@@ -8,7 +8,7 @@ import { ErrnoError } from '../abi/errno.ts'
 import type { Context } from '../vfs/context.ts'
 import type { Stream } from '../vfs/inode.ts'
 import type { Mount, MountFlags, Superblock } from '../vfs/mount.ts'
-import { resolve } from '../vfs/path-walk.ts'
+import { newFilesystemFor } from '../vfs/mount-operations.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { WaitQueue } from '../vfs/waiting.ts'
 
@@ -51,21 +51,9 @@ export class FilesystemConfig implements Stream {
   /** Errors: EBUSY the second time; what the type says of its parameters. */
   create(): void {
     this.#requireOpen()
-    const by = this.#by
-    const { uid, gid } = by.credentials
     const source = this.#source ?? 'none'
-    const request = {
-      type: this.#type,
-      source,
-      data: this.#data.join(','),
-      uid,
-      gid,
-      byKernel: false,
-      by,
-      attempt: by.attempt,
-      hold: (path: string) => this.#vfs.hold(resolve(by, by.root, path, true)),
-    }
-    this.#created = this.#vfs.newFilesystem(request)
+    const asked = { type: this.#type, source, data: this.#data.join(',') }
+    this.#created = newFilesystemFor(this.#vfs, this.#by, this.#by.root, asked)
     this.#mount = this.#vfs.newMount(this.#created, { source })
   }
 

@@ -32,11 +32,19 @@ import {
   UMOUNT_NOFOLLOW,
 } from '../abi/mount-flags.ts'
 import { type Context, namespaceOf } from './context.ts'
-import { type Mount, type MountFlags, MountNamespace, subtree, topmost, type VirtualDentry } from './mount.ts'
+import {
+  type Mount,
+  type MountFlags,
+  MountNamespace,
+  type Superblock,
+  subtree,
+  topmost,
+  type VirtualDentry,
+} from './mount.ts'
 import { attachTree, releaseTree, unmountTree } from './mount-tree.ts'
 import { resolve } from './path-walk.ts'
 import { isBusy, type Propagation, spread } from './propagation.ts'
-import type { Vfs } from './vfs.ts'
+import type { NewFilesystem, Vfs } from './vfs.ts'
 
 export interface MountArguments {
   /** A device or a name for a new mount; a path for a bind or a move. */
@@ -67,16 +75,24 @@ export function mountAt(vfs: Vfs, context: Context, start: VirtualDentry, target
   else if (flags & MS_MOVE) moveMount(vfs, context, sourcePlace(), place)
   else {
     if (type === '') throw new ErrnoError('EINVAL', target, 'no filesystem type')
-    const { uid, gid } = context.credentials
-    const request = {
-      ...{ type, source: source || 'none', data, uid, gid, byKernel: false, attempt: context.attempt },
-      by: context,
-      hold: (path: string) => vfs.hold(resolve(context, start, path, true)),
-    }
-    const superblock = vfs.newFilesystem(request)
-    const mount = vfs.newMount(superblock, { source: source || 'none', flags: mountFlagsOf(flags) })
+    const asked = { type, source: source || 'none', data }
+    const superblock = newFilesystemFor(vfs, context, start, asked)
+    const mount = vfs.newMount(superblock, { source: asked.source, flags: mountFlagsOf(flags) })
     connectMountAt(vfs, context, mount, place)
   }
+}
+
+/** An instance that a program asks for, not mounted yet; relative paths in its options start from `start`. Errors: as Vfs.newFilesystem. */
+export function newFilesystemFor(
+  vfs: Vfs,
+  context: Context,
+  start: VirtualDentry,
+  asked: Pick<NewFilesystem, 'type' | 'source' | 'data'>,
+): Superblock {
+  const { attempt, credentials } = context
+  const { uid, gid } = credentials
+  const hold = (path: string) => vfs.hold(resolve(context, start, path, true))
+  return vfs.newFilesystem({ ...asked, uid, gid, byKernel: false, by: context, attempt, hold })
 }
 
 /** The mount's own flags among MS_… bits. */
