@@ -8,14 +8,14 @@ import * as wire from '../abi/fuse.ts'
 import { S_IFMT } from '../abi/linux.ts'
 import type { Stat } from '../abi/syscalls.ts'
 import { decodeUtf8, encodeUtf8 } from '../abi/utf8.ts'
-import { packDevice, splitTime } from '../fs/fuse/attributes.ts'
+import { splitTime } from '../fs/fuse/attributes.ts'
 import type { Connection } from '../fs/fuse/connection.ts'
 import { readLink, statOf } from '../vfs/attributes.ts'
 import type { Context } from '../vfs/context.ts'
 import type { FileDescription } from '../vfs/description.ts'
 import type { Inode } from '../vfs/inode.ts'
 import { allocate, listDirectory, read, write } from '../vfs/io.ts'
-import { kindOf, majorOf, makeDevice, minorOf, typeBits } from '../vfs/kinds.ts'
+import { kindOf, packDevice, typeBits, unpackDevice } from '../vfs/kinds.ts'
 import { type Mount, VirtualDentry } from '../vfs/mount.ts'
 import { linkTo, makeDirectory, makeNode, makeSymlink, removeDirectory, rename, unlink } from '../vfs/names.ts'
 import { openAt, openExisting } from '../vfs/open.ts'
@@ -155,7 +155,7 @@ export class Passthrough {
       case Op.MKNOD: {
         const { mode, rdev } = wire.mknodIn.read(body)
         const [name] = named(wire.mknodIn) as [string]
-        const number = makeDevice((rdev >>> 8) & 0xfff, (rdev & 0xff) | ((rdev >>> 12) & 0xfff00))
+        const number = unpackDevice(rdev)
         makeNode(context, place(), name, kindOf(mode)!, mode & 0o7777, number)
         return entryAt(name)
       }
@@ -320,7 +320,7 @@ export function attrOf(stat: Stat): Partial<wire.FuseAttr> {
     nlink: stat.nlink,
     uid: stat.uid,
     gid: stat.gid,
-    rdev: packDevice(majorOf(stat.rdev), minorOf(stat.rdev)),
+    rdev: packDevice(stat.rdev),
     blksize: stat.blksize,
   }
 }

@@ -25,3 +25,12 @@ export const kindOf = (mode: number): FileKind | undefined => kinds.get(mode & S
 export const makeDevice = (major: number, minor: number): number => major * 0x100000 + minor
 export const majorOf = (rdev: number): number => Math.floor(rdev / 0x100000)
 export const minorOf = (rdev: number): number => rdev % 0x100000
+
+/** A device number in 32 bits, as the kernel writes it down: linux/kdev_t.h, new_encode_dev. */
+export function packDevice(rdev: number): number {
+  const minor = minorOf(rdev)
+  return ((minor & 0xff) | (majorOf(rdev) << 8) | ((minor & ~0xff) << 12)) >>> 0
+}
+
+export const unpackDevice = (packed: number): number =>
+  makeDevice((packed >>> 8) & 0xfff, (packed & 0xff) | ((packed >>> 12) & 0xfff00))

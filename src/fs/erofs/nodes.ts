@@ -20,7 +20,7 @@ import type {
   SpecialInode,
   SymlinkInode,
 } from '../../vfs/inode.ts'
-import { kindOf, makeDevice } from '../../vfs/kinds.ts'
+import { kindOf, unpackDevice } from '../../vfs/kinds.ts'
 import { UnchangingInode, unchangingXattrs } from '../../vfs/unchanging-inode.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
 import { attributeBytes, readAttributes } from './attributes.ts'
@@ -286,10 +286,8 @@ export class ErofsSpecial extends ErofsNode implements SpecialInode {
     return 0
   }
 
-  /** Packed as Linux's new_encode_dev(): 12 bits of the major number amid 20 of the minor. */
   override get rdev(): number {
     if (this.kind === 'fifo' || this.kind === 'socket') return 0
-    const { address } = this.record
-    return makeDevice((address >>> 8) & 0xfff, (address & 0xff) | ((address >>> 12) & 0xfff00))
+    return unpackDevice(this.record.address)
   }
 }

@@ -4,7 +4,7 @@ import { ErrnoError } from '../../abi/errno.ts'
 import type { FuseAttr } from '../../abi/fuse.ts'
 import { S_IFMT } from '../../abi/linux.ts'
 import type { FileKind } from '../../abi/syscalls.ts'
-import { kindOf, makeDevice } from '../../vfs/kinds.ts'
+import { kindOf, unpackDevice } from '../../vfs/kinds.ts'
 
 const SECOND = 1_000_000_000n
 
@@ -37,7 +37,7 @@ export function attributesOf(attr: FuseAttr, nodeid: bigint): Attributes {
     nlink: attr.nlink,
     size: Number(attr.size),
     blocks: Number(attr.blocks),
-    rdev: deviceOf(attr.rdev),
+    rdev: unpackDevice(attr.rdev),
     atime: timeOf(attr.atime, attr.atimensec),
     mtime: timeOf(attr.mtime, attr.mtimensec),
     ctime: timeOf(attr.ctime, attr.ctimensec),
@@ -52,13 +52,6 @@ function timeOf(seconds: bigint, nanoseconds: number): bigint {
   const time = seconds * SECOND + BigInt(Math.min(nanoseconds, 999_999_999))
   if (time > LAST_TIME) return LAST_TIME
   return time < -LAST_TIME ? -LAST_TIME : time
-}
-
-/** As the kernel packs a device number in 32 bits: linux/kdev_t.h, new_encode_dev. */
-const deviceOf = (packed: number) => makeDevice((packed >>> 8) & 0xfff, (packed & 0xff) | ((packed >>> 12) & 0xfff00))
-
-export function packDevice(major: number, minor: number): number {
-  return ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0
 }
 
 /** Seconds and nanoseconds of a time. */

@@ -32,9 +32,9 @@ import {
 } from '../../abi/linux.ts'
 import { encodeUtf8 } from '../../abi/utf8.ts'
 import type { DirectoryInode, Inode, ListedEntry, NewInode, OpenDirectory } from '../../vfs/inode.ts'
-import { majorOf, minorOf, typeBits } from '../../vfs/kinds.ts'
+import { packDevice, typeBits } from '../../vfs/kinds.ts'
 import { type Attempt, WaitQueue, WouldBlock } from '../../vfs/waiting.ts'
-import { lie, packDevice, spanOf } from './attributes.ts'
+import { lie, spanOf } from './attributes.ts'
 import { exactly, NOTHING } from './connection.ts'
 import type { FuseFile } from './files.ts'
 import type { Entry, FuseInode } from './filesystem.ts'
@@ -159,7 +159,7 @@ export class FuseDirectory extends FuseNode implements DirectoryInode {
     const { kind, mode, rdev = 0, target = '', opening } = what
     if (kind === 'directory') return this.#make(Op.MKDIR, name, what, mkdirIn.bytes({ mode }), attempt)
     if (kind === 'symlink') return this.#make(Op.SYMLINK, name, what, undefined, attempt, cString(target))
-    const node = { mode: typeBits(kind) | mode, rdev: packDevice(majorOf(rdev), minorOf(rdev)) }
+    const node = { mode: typeBits(kind) | mode, rdev: packDevice(rdev) }
     const mknod = () => this.#make(Op.MKNOD, name, what, mknodIn.bytes(node), attempt)
     if (kind !== 'file' || opening === undefined) return mknod()
     const { filesystem } = this
