@@ -14,6 +14,8 @@ export type Digest = (bytes: Uint8Array) => Uint8Array
 
 export const BLOCK = 4096
 const HASHES_PER_BLOCK = BLOCK / HASH_BYTES
+/** The level below the stored ones. */
+const CONTENT = -1
 
 /** The number of hashes of each stored level, the lowest first. */
 export function levelsOf(size: number): number[] {
@@ -130,17 +132,12 @@ export class HashTree {
    * undefined for none. Preconditions: they were loaded.
    */
   firstWrong(first: number, memory: Uint8Array, start: number, end: number): number | undefined {
-    const digest = this.#digest
-    const lowest = this.#checked[0]
-    for (let block = first, at = start; at < end; block++, at += BLOCK) {
-      const hashes = lowest ? lowest[Math.floor(block / HASHES_PER_BLOCK)]! : this.#content
-      const hash = digest(memory.subarray(at, Math.min(at + BLOCK, end)))
-      if (!isEqual(hash, hashes, lowest ? (block % HASHES_PER_BLOCK) * HASH_BYTES : 0)) return block
-    }
+    for (let block = first, at = start; at < end; block++, at += BLOCK)
+      if (!this.#matches(CONTENT, block, memory.subarray(at, Math.min(at + BLOCK, end)))) return block
     return undefined
   }
 
-  /** Whether a block of a stored level is what was measured. */
+  /** Whether a block of a level is what was measured. */
   #matches(level: number, block: number, bytes: Uint8Array): boolean {
     const above = this.#checked[level + 1]
     const hashes = above ? above[Math.floor(block / HASHES_PER_BLOCK)]! : this.#content
