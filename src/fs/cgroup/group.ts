@@ -184,18 +184,18 @@ export class Group {
   /** There is more memory in it: what is too much is taken from who has the most, as Linux's OOM killer does. */
   charge(): void {
     for (const group of this.upwards()) {
-      group.memoryPeak = Math.max(group.memoryPeak, group.memory)
-      group.#requireMemory()
+      const processes = group.allProcesses
+      group.memoryPeak = Math.max(group.memoryPeak, sumOf(processes))
+      group.#requireMemory(processes.filter(({ ending }) => !ending))
     }
   }
 
-  #requireMemory(): void {
-    const living = this.allProcesses.filter(({ ending }) => !ending)
-    if (sumOf(living) <= this.memoryLimit) return
+  #requireMemory(living: readonly CgroupProcess[]): void {
+    let used = sumOf(living)
+    if (used <= this.memoryLimit) return
     this.memoryFailures++
     const score = ({ memory, oomScoreAdj }: CgroupProcess) => memory / this.memoryLimit + oomScoreAdj / 1000
     const victims = living.filter(({ oomScoreAdj }) => oomScoreAdj > -1000).sort((a, b) => score(b) - score(a))
-    let used = sumOf(living)
     for (const victim of victims) {
       if (used <= this.memoryLimit) return
       used -= victim.memory
