@@ -221,6 +221,11 @@ export interface WireDirent {
   readonly parent: string
 }
 
+/** Who answers calls, each in its own time. */
+export type Answers<Calls extends Record<keyof Calls, (...args: never[]) => unknown>> = {
+  [Call in keyof Calls]: (...args: Parameters<Calls[Call]>) => Promise<ReturnType<Calls[Call]>>
+}
+
 /** The calls of `container.fs`, in a container's own view of files. Paths are absolute or relative to `/`. */
 export interface FileCalls {
   /** Flags are Linux's O_ bits. Gives a handle: a descriptor of the container's host-side process. */

@@ -11,6 +11,7 @@ import { ErrnoError } from '../abi/errno.ts'
 import type { ExportedLayer, ImageCall, ImageCalls } from '../abi/images.ts'
 import type { Tree } from '../abi/tree.ts'
 import type {
+  Answers,
   BootOptions,
   BootReport,
   ContainerState,
@@ -53,8 +54,8 @@ export interface ServedRuntime {
   mounts(id: string): MountInfo[]
   files(id: string): Files
   readonly pipes: HostPipes
-  images(): Promise<ServedImages>
-  checkpoints(): Promise<ServedCheckpoints>
+  images(): Promise<Answers<ImageCalls>>
+  checkpoints(): Promise<Answers<CheckpointCalls>>
   mount(id: string, mount: unknown, pid?: number): Promise<readonly string[]>
   readonly fuse: Pick<FuseServers, 'serve' | 'end'>
   readonly volumes: Pick<Volumes, 'calls' | 'flush' | 'onDirty'>
@@ -62,14 +63,6 @@ export interface ServedRuntime {
   readonly panicked: string | undefined
   onPanic: (reason: string) => void
   shutdown(): Promise<void>
-}
-
-type ServedImages = {
-  [Call in ImageCall]: (...args: Parameters<ImageCalls[Call]>) => Promise<ReturnType<ImageCalls[Call]>>
-}
-
-type ServedCheckpoints = {
-  [Call in CheckpointCall]: (...args: Parameters<CheckpointCalls[Call]>) => Promise<ReturnType<CheckpointCalls[Call]>>
 }
 
 export interface Booted {
@@ -147,10 +140,7 @@ class Service implements KernelService {
   }
 
   async file<Call extends FileCall>(id: string, call: Call, args: Parameters<FileCalls[Call]>) {
-    const answer = await reply(() => {
-      const files = this.#runtime.files(id) as unknown as Record<Call, (...args: unknown[]) => Promise<unknown>>
-      return files[call](...args) as Promise<ReturnType<FileCalls[Call]>>
-    })
+    const answer = await reply(() => called<FileCalls, Call>(this.#runtime.files(id), call, args))
     const bytes = 'value' in answer ? answer.value : undefined
     return bytes instanceof Uint8Array ? transfer(answer, [bytes.buffer]) : answer
   }
@@ -177,28 +167,16 @@ class Service implements KernelService {
   }
 
   async image<Call extends ImageCall>(call: Call, args: Parameters<ImageCalls[Call]>) {
-    const answer = await reply(async () => {
-      const images = (await this.#runtime.images()) as unknown as Record<Call, (...args: unknown[]) => Promise<unknown>>
-      return images[call](...args) as Promise<ReturnType<ImageCalls[Call]>>
-    })
+    const answer = await reply(async () => called<ImageCalls, Call>(await this.#runtime.images(), call, args))
     return transfer(answer, buffersOf(answer))
   }
 
   volume<Call extends VolumeCall>(call: Call, args: Parameters<VolumeCalls[Call]>) {
-    return reply(() => {
-      const calls = this.#runtime.volumes.calls as unknown as Record<Call, (...args: unknown[]) => Promise<unknown>>
-      return calls[call](...args) as Promise<ReturnType<VolumeCalls[Call]>>
-    })
+    return reply(() => called<VolumeCalls, Call>(this.#runtime.volumes.calls, call, args))
   }
 
   async checkpoint<Call extends CheckpointCall>(call: Call, args: Parameters<CheckpointCalls[Call]>) {
-    const answer = await reply(async () => {
-      const calls = (await this.#runtime.checkpoints()) as unknown as Record<
-        Call,
-        (...args: unknown[]) => Promise<unknown>
-      >
-      return calls[call](...args) as Promise<ReturnType<CheckpointCalls[Call]>>
-    })
+    const answer = await reply(async () => called<CheckpointCalls, Call>(await this.#runtime.checkpoints(), call, args))
     return transfer(answer, buffersOf(answer))
   }
 
@@ -235,6 +213,15 @@ class Service implements KernelService {
     if (runtime.panicked !== undefined) throw new Error(`the sandbox has stopped: ${runtime.panicked}`)
     return runtime
   }
+}
+
+/** What the page calls by its name. */
+function called<Calls extends Record<keyof Calls, (...args: never[]) => unknown>, Call extends keyof Calls>(
+  answers: Answers<Calls>,
+  call: Call,
+  args: Parameters<Calls[Call]>,
+): Promise<ReturnType<Calls[Call]>> {
+  return answers[call](...args)
 }
 
 /** The memory of the parts of an export that are all of it. */

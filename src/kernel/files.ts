@@ -24,7 +24,7 @@ import {
   S_IFMT,
 } from '../abi/linux.ts'
 import type { DirectoryEntry, FileKind, Stat, Syscalls } from '../abi/syscalls.ts'
-import type { FileCall, FileCalls, WireDirent } from '../abi/wire.ts'
+import type { Answers, FileCalls, WireDirent } from '../abi/wire.ts'
 
 /** Runs one system call to its end, over as many restarts as it takes. */
 export type Run = <T>(operation: (syscalls: HostSyscalls) => T) => Promise<T>
@@ -38,8 +38,6 @@ export interface HostSyscalls extends Syscalls {
   measureVerity(fd: number, digest: Uint8Array): number
 }
 
-type Answers = { [Call in FileCall]: (...args: Parameters<FileCalls[Call]>) => Promise<ReturnType<FileCalls[Call]>> }
-
 /** The most that one read or write moves. */
 const PIECE = 1 << 20
 /** Bytes of directory entries asked for at a time. */
@@ -48,7 +46,7 @@ const LISTING = 1 << 16
 const MAX_LINKS = 40
 const PERMISSIONS = 0o7777
 
-export class Files implements Answers {
+export class Files implements Answers<FileCalls> {
   readonly #run: Run
 
   /** `run` works in the container's own view of files, its working directory being `/`. */

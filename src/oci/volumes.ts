@@ -9,7 +9,7 @@
 import { ErrnoError } from '../abi/errno.ts'
 import { toHex } from '../abi/hex.ts'
 import type { Entropy } from '../abi/platform.ts'
-import type { StorageEstimate, VolumeCalls, VolumeInfo, VolumeSnapshot, VolumeUsage } from '../abi/wire.ts'
+import type { Answers, StorageEstimate, VolumeCalls, VolumeInfo, VolumeSnapshot, VolumeUsage } from '../abi/wire.ts'
 import type { KeyValueStore } from '../fs/tmpfs/key-value-store.ts'
 import type { Store } from '../fs/tmpfs/store.ts'
 import { loaded, type Waiting } from '../kernel/attempts.ts'
@@ -258,9 +258,7 @@ export class Volumes {
     await Promise.all(closing.map(({ store }) => store.closed))
   }
 
-  readonly calls: {
-    [Call in keyof VolumeCalls]: (...args: Parameters<VolumeCalls[Call]>) => Promise<ReturnType<VolumeCalls[Call]>>
-  } = {
+  readonly calls: Answers<VolumeCalls> = {
     list: async (): Promise<VolumeInfo[]> =>
       [...(await this.#options.host.catalogue())].map(([name, id]) => ({ name, mounted: this.#open.has(id) })),
     usage: (name): Promise<VolumeUsage> =>

@@ -14,7 +14,6 @@ import type {
   ExportedLayer,
   ExportImageOptions,
   ExportLayerOptions,
-  ImageCall,
   ImageCalls,
   ImageInfo,
   ImportImageOptions,
@@ -25,6 +24,7 @@ import type {
 } from '../../abi/images.ts'
 import type { BlobLike } from '../../abi/tree.ts'
 import { encodeUtf8 } from '../../abi/utf8.ts'
+import type { Answers } from '../../abi/wire.ts'
 import { type LayerFilesystem, layerType } from '../../fs/layer/layer.ts'
 import { diffUpper } from '../../fs/overlay/diff.ts'
 import { Marks } from '../../fs/overlay/marks.ts'
@@ -71,15 +71,13 @@ export interface ImagesOptions {
   readonly rootOf: (id: string) => LayeredRoot
 }
 
-type Answers = { [Call in ImageCall]: (...args: Parameters<ImageCalls[Call]>) => Promise<ReturnType<ImageCalls[Call]>> }
-
 interface Image {
   readonly info: ImageInfo
   readonly documents: ImageDocuments
   readonly layers: readonly Mount[]
 }
 
-export class Images implements Answers {
+export class Images implements Answers<ImageCalls> {
   readonly #options: ImagesOptions
   readonly #images = new Map<string, Image>()
   /** What is known of filesystems that are layers. */

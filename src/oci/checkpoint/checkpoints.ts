@@ -4,7 +4,6 @@
  */
 
 import type {
-  CheckpointCall,
   CheckpointCalls,
   CheckpointOptions,
   KeptCheckpoint,
@@ -14,7 +13,7 @@ import type {
 import { ErrnoError } from '../../abi/errno.ts'
 import type { Parts } from '../../abi/images.ts'
 import type { BlobLike } from '../../abi/tree.ts'
-import type { FlagOptions } from '../../abi/wire.ts'
+import type { Answers, FlagOptions } from '../../abi/wire.ts'
 import type { KeyValueStore } from '../../fs/tmpfs/key-value-store.ts'
 import { attempted } from '../../kernel/attempts.ts'
 import type { ArchiveHost } from '../archive/host.ts'
@@ -40,11 +39,7 @@ export interface CheckpointsOptions {
   readonly container: (id: string) => Container
 }
 
-type Answers = {
-  [Call in CheckpointCall]: (...args: Parameters<CheckpointCalls[Call]>) => Promise<ReturnType<CheckpointCalls[Call]>>
-}
-
-export class Checkpoints implements Answers {
+export class Checkpoints implements Answers<CheckpointCalls> {
   readonly #options: CheckpointsOptions
   /** One is kept at a time. */
   #keeping: Promise<unknown> = Promise.resolve()
