@@ -1,5 +1,6 @@
 /** /dev/fuse: what a program that serves a filesystem reads requests from and writes replies to (fuse(4)). */
 
+import { copyBytes } from '../../abi/copy-bytes.ts'
 import { ErrnoError } from '../../abi/errno.ts'
 import { POLLERR, POLLIN, POLLOUT } from '../../abi/linux.ts'
 import type { Device } from '../../devices/device-registry.ts'
@@ -32,7 +33,7 @@ export class FuseDevice implements Stream {
     if (length < connection.readBuffer) throw new ErrnoError('EINVAL')
     const request = connection.next(length)
     if (request) {
-      memory.set(request, at)
+      copyBytes(request, 0, memory, at, request.length)
       return request.length
     }
     if (nonblocking) throw new ErrnoError('EAGAIN')

@@ -5,6 +5,7 @@
  * that made it ends; FLUSH goes before.
  */
 
+import { copyBytes } from '../../abi/copy-bytes.ts'
 import { ErrnoError } from '../../abi/errno.ts'
 import { FUSE_FSYNC_FDATASYNC, flushIn, fsyncIn, Op, readIn, releaseIn, writeIn, writeOut } from '../../abi/fuse.ts'
 import type { ListedEntry, OpenDirectory, OpenFile } from '../../vfs/inode.ts'
@@ -117,7 +118,7 @@ export class FileHandle extends FuseHandle implements OpenFile {
     for (let i = 0; ; i++) {
       const size = Math.min(maxRead, length - done)
       const part = parts[i] ?? this.#piece(done, offset, size, attempt)
-      memory.set(part, at + done)
+      copyBytes(part, 0, memory, at + done, part.length)
       done += part.length
       if (part.length < size || done === length) return done
     }

@@ -5,6 +5,7 @@
  * not measured, which is so only while trees may be built; it is shown as it is. A node is made once for a lower inode of a name.
  */
 
+import { copyBytes } from '../../abi/copy-bytes.ts'
 import { fromHex } from '../../abi/hex.ts'
 import type { FileKind } from '../../abi/syscalls.ts'
 import { utf8Length } from '../../abi/utf8.ts'
@@ -262,7 +263,8 @@ export class VerityFile extends VerityNode<FileInode> implements FileInode {
       this.#block = part
       const start = part.index * BLOCK
       const from = Math.max(offset, start)
-      memory.set(part.bytes.subarray(from - start, Math.min(end - start, BLOCK)), at + from - offset)
+      const to = Math.min(end, start + BLOCK)
+      copyBytes(part.bytes, from - start, memory, at + from - offset, to - from)
     }
     if (wrong !== undefined) {
       // What was not checked is nobody's to see.
