@@ -91,3 +91,4 @@ export const SIGABRT = 6
 export const SIGKILL = 9
 export const SIGPIPE = 13
 export const SIGTERM = 15
+export const SIGXFSZ = 25

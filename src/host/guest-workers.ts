@@ -6,6 +6,7 @@
  * a terminated Worker that never pauses go on for a while (Chromium for two seconds).
  */
 
+import { SIGKILL } from '../abi/linux.ts'
 import { createTraceRing, TraceRing } from '../abi/trace-ring.ts'
 import type { GuestFailure, GuestOrder, LibraryRequest, RequestFailure } from '../abi/wire.ts'
 import type { GuestEnd, GuestProcess, GuestRunner, Preopen, Trace } from '../kernel/process.ts'
@@ -139,7 +140,6 @@ function runIn(thread: GuestThread, serving: Serving, program: Program, process:
   })
 }
 
-const SIGKILL = 9
 /** How often the lines of a trace are looked for, in milliseconds. */
 const LOOK_EVERY = 20
 

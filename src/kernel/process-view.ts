@@ -1,5 +1,6 @@
 /** A process as proc tells of it: what it was started with, and what it and its task know by now. */
 
+import { SIGKILL } from '../abi/linux.ts'
 import type { CgroupProcess } from '../fs/cgroup/hierarchy.ts'
 import type { Limit, ProcProcess } from '../fs/proc/kernel.ts'
 import { cut } from '../fs/proc/process.ts'
@@ -19,7 +20,6 @@ export interface ProcessViewOptions {
   readonly namespace: PidNamespace
 }
 
-const SIGKILL = 9
 /** Read by the calls' names in the counts of calls. */
 const READS = ['fd_read', 'fd_pread']
 const WRITES = ['fd_write', 'fd_pwrite']

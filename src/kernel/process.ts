@@ -6,7 +6,7 @@
  */
 
 import { Counters } from '../abi/counters.ts'
-import { O_RDONLY, O_RDWR, O_WRONLY } from '../abi/linux.ts'
+import { O_RDONLY, O_RDWR, O_WRONLY, SIGABRT, SIGKILL, SIGXFSZ } from '../abi/linux.ts'
 import type { Clock, Timer } from '../abi/platform.ts'
 import type { WindowSize } from '../abi/terminal.ts'
 import type { ExitStatus, LibraryRequest, ProcessStats, Progress, Stdin, StdioEntry } from '../abi/wire.ts'
@@ -100,10 +100,6 @@ export interface ProcessLimits {
 }
 
 export const DEFAULT_OUTPUT_BYTES = 1 << 30
-
-const SIGABRT = 6
-const SIGKILL = 9
-const SIGXFSZ = 25
 
 export class Process {
   readonly pid: number

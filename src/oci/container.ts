@@ -6,7 +6,7 @@
  */
 
 import { ErrnoError } from '../abi/errno.ts'
-import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_RDONLY, O_TRUNC, O_WRONLY } from '../abi/linux.ts'
+import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_RDONLY, O_TRUNC, O_WRONLY, SIGKILL } from '../abi/linux.ts'
 import { WINDOW, type WindowSize } from '../abi/terminal.ts'
 import type { ContainerState, ExitStatus, LibraryRequest, MountInfo, ProcessStats } from '../abi/wire.ts'
 import { terminalsOf } from '../fs/devpts/devpts.ts'
@@ -356,7 +356,6 @@ export class Container {
   }
 }
 
-const SIGKILL = 9
 /** The status of what could not be run, as shells have it. */
 const NOT_RUN = 126
 

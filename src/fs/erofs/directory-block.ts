@@ -1,9 +1,9 @@
 /** A block of a directory: entries of one size, in the order of their names' bytes, and behind them the names. */
 
+import { NAME_MAX } from '../../abi/linux.ts'
 import { damaged, u64 } from './image.ts'
 
 const ENTRY = 12
-const NAME_MAX = 255
 
 export interface Entry {
   readonly name: Uint8Array

@@ -6,6 +6,7 @@
  */
 
 import { ErrnoError } from '../../abi/errno.ts'
+import { NAME_MAX } from '../../abi/linux.ts'
 import { utf8Length } from '../../abi/utf8.ts'
 import type { Inode } from '../../vfs/inode.ts'
 import { PAGE_SIZE } from '../../vfs/pages.ts'
@@ -132,7 +133,7 @@ export function loadFiles(root: Inode, { lastIno, inodes, pages }: SavedFiles, w
   }
 }
 
-const isName = (name: string) => !/^\.{0,2}$|[/\0]/.test(name) && utf8Length(name) <= 255
+const isName = (name: string) => !/^\.{0,2}$|[/\0]/.test(name) && utf8Length(name) <= NAME_MAX
 
 function empty(node: TmpfsNode): void {
   if (node.kind === 'file') node.truncate(0)

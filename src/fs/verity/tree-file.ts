@@ -1,6 +1,7 @@
 /** The files that hold what was measured: their names, which nobody sees, and reading and writing them. */
 
 import { ErrnoError } from '../../abi/errno.ts'
+import { NAME_MAX } from '../../abi/linux.ts'
 import { utf8Length } from '../../abi/utf8.ts'
 import type { DirectoryInode, FileInode, Inode } from '../../vfs/inode.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
@@ -62,7 +63,7 @@ export function* writing(
   // What is served outside the kernel takes bytes of an open file only.
   if (filesystem.type === 'fuse')
     throw new ErrnoError('EOPNOTSUPP', undefined, fault('build it on what is behind FUSE'))
-  if (utf8Length(name) > (filesystem.nameMax ?? 255))
+  if (utf8Length(name) > (filesystem.nameMax ?? NAME_MAX))
     throw new ErrnoError('ENAMETOOLONG', undefined, fault(`"${name}" is too long a name`))
   let there: Inode | undefined
   yield () => {

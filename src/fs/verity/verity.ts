@@ -8,6 +8,7 @@
 
 import { ErrnoError } from '../../abi/errno.ts'
 import { fromHex, toHex } from '../../abi/hex.ts'
+import { NAME_MAX } from '../../abi/linux.ts'
 import type { FilesystemType, MountRequest } from '../../vfs/filesystem.ts'
 import type { Filesystem, FilesystemUsage, Inode } from '../../vfs/inode.ts'
 import { Attempt } from '../../vfs/waiting.ts'
@@ -51,7 +52,7 @@ export class VerityFilesystem implements Filesystem {
     this.clock = request.clock
     this.enabling = rootHash === undefined
     this.rootName = rootName
-    this.nameMax = Math.max(1, (lower.filesystem.nameMax ?? 255) - PREFIX_LENGTH)
+    this.nameMax = Math.max(1, (lower.filesystem.nameMax ?? NAME_MAX) - PREFIX_LENGTH)
     this.#rootHash = rootHash
     this.#source = source
     this.root = new VerityDirectory(this, undefined, '', lower)
