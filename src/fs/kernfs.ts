@@ -29,6 +29,7 @@ import type {
 import { typeBits } from '../vfs/kinds.ts'
 import type { MagicLink } from '../vfs/magic-link.ts'
 import type { VirtualDentry } from '../vfs/mount.ts'
+import { simpleUsage } from '../vfs/statfs.ts'
 import { UnchangingInode } from '../vfs/unchanging-inode.ts'
 import type { Attempt, Caller } from '../vfs/waiting.ts'
 
@@ -184,7 +185,7 @@ export class KernfsFilesystem implements Filesystem {
   }
 
   usage(): FilesystemUsage {
-    return { type: this.#magic, blockSize: 4096, blocks: 0, blocksFree: 0, files: 0, filesFree: 0 }
+    return simpleUsage(this.#magic)
   }
 
   release(): void {

@@ -11,6 +11,7 @@ import type { Filesystem, SpecialInode, Stream } from './inode.ts'
 import { MemoryInode } from './memory-inode.ts'
 import { Mount, Superblock, VirtualDentry } from './mount.ts'
 import { Pipe } from './pipe.ts'
+import { simpleUsage } from './statfs.ts'
 
 export class AnonymousFiles {
   readonly #mount: Mount
@@ -24,7 +25,7 @@ export class AnonymousFiles {
       get root() {
         return root
       },
-      usage: () => ({ type: 0x50495045, blockSize: 4096, blocks: 0, blocksFree: 0, files: 0, filesFree: 0 }),
+      usage: () => simpleUsage(0x50495045),
     }
     const root = new AnonymousInode(filesystem, 1, 'fifo', 0o600, now)
     this.#mount = new Mount(0, new Superblock(filesystem, () => {}), new Dentry('', undefined, root), 'none', {})

@@ -15,6 +15,12 @@ export const ST_NOEXEC = 0x8
 export const ST_NOATIME = 0x400
 export const ST_RELATIME = 0x1000
 
+/** What a filesystem that takes no space says of itself, by its magic number: Linux's simple_statfs. */
+export const simpleUsage = (type: number): FilesystemUsage => ({
+  ...{ type, blockSize: 4096 },
+  ...{ blocks: 0, blocksFree: 0, files: 0, filesFree: 0 },
+})
+
 export interface StatFs extends FilesystemUsage {
   /** For others than root: the same here. */
   readonly blocksAvailable: number

@@ -21,6 +21,7 @@ import { MemoryInode } from '../../vfs/memory-inode.ts'
 import { topmost, VirtualDentry } from '../../vfs/mount.ts'
 import { invalidate } from '../../vfs/mount-points.ts'
 import { resolve } from '../../vfs/path-walk.ts'
+import { simpleUsage } from '../../vfs/statfs.ts'
 import { notifyCreated, notifyRemoved } from '../../vfs/watches.ts'
 import { type DevptsOptions, devptsOptionsText, parseDevptsOptions } from './options.ts'
 
@@ -133,7 +134,7 @@ class Devpts implements Filesystem {
   }
 
   usage(): FilesystemUsage {
-    return { type: MAGIC, blockSize: 4096, blocks: 0, blocksFree: 0, files: 0, filesFree: 0 }
+    return simpleUsage(MAGIC)
   }
 
   /** A number for a new terminal, which must be entered. Errors: ENOSPC. */

@@ -18,6 +18,7 @@ import type {
   NewInode,
 } from '../../vfs/inode.ts'
 import { MemoryInode } from '../../vfs/memory-inode.ts'
+import { simpleUsage } from '../../vfs/statfs.ts'
 
 /** MQUEUE_MAGIC (linux/magic.h). */
 const MAGIC = 0x19800202
@@ -63,7 +64,7 @@ class Mqueue implements Filesystem {
   }
 
   usage(): FilesystemUsage {
-    return { type: MAGIC, blockSize: 4096, blocks: 0, blocksFree: 0, files: 0, filesFree: 0 }
+    return simpleUsage(MAGIC)
   }
 }
 
