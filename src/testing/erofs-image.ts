@@ -3,6 +3,7 @@
  * fs/erofs, so that neither can hide a mistake of the other. Linux 6.18 mounts what it writes, of blocks up to 4 KiB, and shows the same files.
  */
 
+import { concatBytes } from '../abi/byte-parts.ts'
 import { encodeUtf8 } from '../abi/utf8.ts'
 import type { Inode } from '../vfs/inode.ts'
 import { majorOf, minorOf } from '../vfs/kinds.ts'
@@ -64,16 +65,6 @@ class Out extends Uint8Array {
   }
 }
 
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
-}
-
 function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const differs = a.findIndex((byte, i) => byte !== b[i])
   return differs < 0 ? a.length - b.length : a[differs]! - (b[differs] ?? -1)
@@ -102,7 +93,7 @@ export function erofsImage(root: Inode, form: ImageForm = {}): Uint8Array<ArrayB
     })
     if (entries.length === 0) return new Uint8Array(0)
     const header = new Out(12 + (shared ? 4 * entries.length : 0))
-    if (!shared) return joined([header, ...entries])
+    if (!shared) return concatBytes([header, ...entries])
     header[4] = entries.length
     entries.forEach((entry, i) => {
       header.u32(sharedBytes / 4, 12 + 4 * i)

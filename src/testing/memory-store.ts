@@ -3,7 +3,7 @@
  * used it, as a disk would.
  */
 
-import { concatBytes } from '../fs/tmpfs/bytes.ts'
+import { concatBytes } from '../abi/byte-parts.ts'
 import {
   type Guard,
   type KeyValueStore,
@@ -96,12 +96,7 @@ export class MemoryStore implements KeyValueStore {
   }
 
   blob(parts: readonly Uint8Array[]): StoredValue {
-    return new MemoryBlob(
-      concatBytes(
-        parts,
-        parts.reduce((sum, part) => sum + part.length, 0),
-      ),
-    )
+    return new MemoryBlob(concatBytes(parts))
   }
 
   read(value: StoredValue, start: number, length: number): Uint8Array {

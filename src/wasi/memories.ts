@@ -6,6 +6,7 @@
  * Invariant: what is edited differs from the original in nothing but the limits of its memories. Bytes that are no module
  * have no memories and come back as they are; the engine says what is wrong with them.
  */
+import { concatBytes } from '../abi/byte-parts.ts'
 import { decodeUtf8 } from '../abi/utf8.ts'
 import { section, u64 } from './leb128.ts'
 
@@ -189,11 +190,5 @@ export function limitMemories(bytes: Uint8Array<ArrayBuffer>, pages: number): Ui
   }
   if (done === 0) return bytes
   parts.push(bytes.subarray(done))
-  const result = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    result.set(part, at)
-    at += part.length
-  }
-  return result
+  return concatBytes(parts)
 }

@@ -5,6 +5,7 @@
  * changed is busy: nobody else looks it up before the outcome is known. An entry has its cookie for as long as it is listed.
  */
 
+import { concatBytes } from '../../abi/byte-parts.ts'
 import { ErrnoError } from '../../abi/errno.ts'
 import {
   createIn,
@@ -404,12 +405,5 @@ function cString(text: string): Uint8Array {
 }
 
 function joined(...parts: (Uint8Array | undefined)[]): Uint8Array {
-  const present = parts.filter((part) => part !== undefined)
-  const bytes = new Uint8Array(present.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of present) {
-    bytes.set(part, at)
-    at += part.length
-  }
-  return bytes
+  return concatBytes(parts.filter((part) => part !== undefined))
 }

@@ -160,14 +160,3 @@ export class ByteReader {
     return decodeUtf8(this.#bytes, this.#take(length), length) ?? this.#fail()
   }
 }
-
-/** The parts as one array of `size` bytes. */
-export function concatBytes(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(size)
-  let at = 0
-  for (const part of parts) {
-    bytes.set(part, at)
-    at += part.length
-  }
-  return bytes
-}

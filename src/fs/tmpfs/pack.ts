@@ -1,6 +1,6 @@
 /** Packs pages, of whatever files, into new segments. */
 
-import { concatBytes } from './bytes.ts'
+import { concatBytes } from '../../abi/byte-parts.ts'
 import { xxHash32 } from './hash.ts'
 import type { TmpfsFile } from './inodes.ts'
 import type { KeyValueStore, StoredValue } from './key-value-store.ts'
@@ -48,7 +48,7 @@ export class Packer {
   #close(small: boolean): void {
     let segment: Segment | undefined
     if (this.#size > 0) {
-      const value: StoredValue = small ? concatBytes(this.#parts, this.#size) : this.#store.blob(this.#parts)
+      const value: StoredValue = small ? concatBytes(this.#parts) : this.#store.blob(this.#parts)
       segment = this.#segments.add(this.#segments.lastId + 1, this.#size, value, false)
       this.segments.push(segment)
     }

@@ -3,6 +3,7 @@
  * reads. Equal images give equal bytes.
  */
 
+import { sizeOf } from '../../abi/byte-parts.ts'
 import type { Parts } from '../../abi/images.ts'
 import type { BlobLike } from '../../abi/tree.ts'
 import { encodeUtf8 } from '../../abi/utf8.ts'
@@ -122,6 +123,6 @@ const directory = (name: string): Uint8Array[] => [
 ]
 
 function file(name: string, parts: Parts): Parts {
-  const size = parts.reduce((sum, part) => sum + (part instanceof Uint8Array ? part.length : part.size), 0)
+  const size = sizeOf(parts)
   return [header({ name, kind: 'file', size }), ...parts, new Uint8Array(paddingOf(size))]
 }

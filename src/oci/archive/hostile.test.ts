@@ -2,11 +2,11 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { concatBytes } from '../../abi/byte-parts.ts'
 import { ErrnoError } from '../../abi/errno.ts'
 import { encodeUtf8 } from '../../abi/utf8.ts'
 import { testVfs, tmpfsOf } from '../../testing/overlays.ts'
 import { linkTo, picture, whiteout } from '../../testing/trees.ts'
-import { concat } from './pax.ts'
 import { LayerReader } from './read-layer.ts'
 import { checksum, FIELDS, type TarHeader } from './tar.ts'
 import { archived, unarchived } from './test-archives.ts'
@@ -33,7 +33,7 @@ function archiveOf(...parts: Part[]): Uint8Array {
     }
     return [head, content, new Uint8Array(-content.length & 511)]
   })
-  return concat([...bytes, END])
+  return concatBytes([...bytes, END])
 }
 
 const put = (field: keyof typeof FIELDS, bytes: string | number[]) => (block: Uint8Array) =>

@@ -6,6 +6,7 @@
  * replaced, within one turn, so that no program sees or makes half a state.
  */
 
+import { sizeOf } from '../../abi/byte-parts.ts'
 import { ErrnoError } from '../../abi/errno.ts'
 import { toHex } from '../../abi/hex.ts'
 import type {
@@ -355,7 +356,7 @@ export class Images implements Answers<ImageCalls> {
     // Layers that came with an image stay as they came.
     if (!gzip || !stored.bytes) return stored
     stored.packed ??= await host.gzip(stored.bytes.pieces())
-    const size = stored.packed.reduce((sum, { length }) => sum + length, 0)
+    const size = sizeOf(stored.packed)
     const digest = `sha256:${await host.digest('sha256', stored.packed)}`
     return { ...stored, digest, size, mediaType: OCI.gzipLayer, bytes: undefined }
   }

@@ -1,5 +1,6 @@
 /** Records of pax extended headers: `length key=value\n`, the length in bytes counting itself (pax(1)). */
 
+import { concatBytes } from '../../abi/byte-parts.ts'
 import { decodeUtf8, encodeUtf8 } from '../../abi/utf8.ts'
 
 export type PaxRecords = Map<string, Uint8Array>
@@ -13,20 +14,10 @@ export function encodePax(records: ReadonlyMap<string, Uint8Array>): Uint8Array 
     length = rest + String(length).length
     parts.push(encodeUtf8(String(length)), name, value, NEWLINE)
   }
-  return concat(parts)
+  return concatBytes(parts)
 }
 
 const NEWLINE = new Uint8Array([0x0a])
-
-export function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
-}
 
 /**
  * Reads records in their order; keys may repeat, as GNU tar's sparse maps do. Returns what is wrong, if anything is:

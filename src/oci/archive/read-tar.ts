@@ -7,10 +7,11 @@
  * ErrnoError whose `path` is the entry's name and whose `detail` tells which entry it is and which rule it breaks.
  */
 
+import { concatBytes } from '../../abi/byte-parts.ts'
 import { ErrnoError } from '../../abi/errno.ts'
 import { decodeUtf8 } from '../../abi/utf8.ts'
 import { decodeBase64 } from './base64.ts'
-import { concat, type PaxRecords, readPax } from './pax.ts'
+import { type PaxRecords, readPax } from './pax.ts'
 import {
   BLOCK,
   checksum,
@@ -130,7 +131,7 @@ export class TarReader {
         this.#parts.push(part.slice())
         continue
       }
-      const whole = this.#parts.length === 0 ? part : concat([...this.#parts, part])
+      const whole = this.#parts.length === 0 ? part : concatBytes([...this.#parts, part])
       this.#parts = []
       this.#have = 0
       this.#want = BLOCK

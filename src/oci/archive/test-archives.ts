@@ -1,11 +1,11 @@
 /** Layers and archives in tests: from trees to bytes and back. */
 
+import { concatBytes } from '../../abi/byte-parts.ts'
 import type { LayerFilesystem } from '../../fs/layer/layer.ts'
 import { Marks } from '../../fs/overlay/marks.ts'
 import type { DirectoryInode, Inode } from '../../vfs/inode.ts'
 import { Attempt } from '../../vfs/waiting.ts'
 import type { ArchiveForm } from './build-layer.ts'
-import { concat } from './pax.ts'
 import { LayerReader } from './read-layer.ts'
 import type { TarLimits } from './read-tar.ts'
 import { writeLayer } from './write-layer.ts'
@@ -17,7 +17,7 @@ export function archived(root: Inode, form: ArchiveForm, skipped: string[] = [])
   const parts: Uint8Array[] = []
   const options = { form, marks, attempt: new Attempt() }
   skipped.push(...writeLayer(root as DirectoryInode, (bytes) => parts.push(bytes.slice()), options))
-  return concat(parts)
+  return concatBytes(parts)
 }
 
 /** The layer that an archive holds, read in pieces of `piece` bytes. */

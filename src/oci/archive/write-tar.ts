@@ -3,9 +3,10 @@
  * bytes: no time, no name of a user and no number of its own is in them.
  */
 
+import { concatBytes } from '../../abi/byte-parts.ts'
 import { encodeUtf8 } from '../../abi/utf8.ts'
 import { encodeBase64 } from './base64.ts'
-import { concat, encodePax } from './pax.ts'
+import { encodePax } from './pax.ts'
 import {
   BLOCK,
   checksum,
@@ -85,7 +86,7 @@ export function headerOf(header: TarHeader, xattrForm: XattrForm): Uint8Array {
   }
   parts.push(block(kind, short, header.mode, header.major ?? 0, header.minor ?? 0))
   if (map) parts.push(map)
-  return concat(parts)
+  return concatBytes(parts)
 }
 
 /** How many bytes of data follow the header, before what fills the last block. */
@@ -123,7 +124,7 @@ function sparseMap(extents: NonNullable<TarHeader['extents']>, size: number): Ui
   const pieces = last && last.offset + last.length === size ? extents : [...extents, { offset: size, length: 0 }]
   const text = [pieces.length, ...pieces.flatMap(({ offset, length }) => [offset, length])].join('\n')
   const bytes = encodeUtf8(`${text}\n`)
-  return concat([bytes, new Uint8Array(paddingOf(bytes.length))])
+  return concatBytes([bytes, new Uint8Array(paddingOf(bytes.length))])
 }
 
 function addXattrs(records: Map<string, Uint8Array>, xattrs: TarHeader['xattrs'], form: XattrForm): void {

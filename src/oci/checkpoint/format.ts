@@ -7,11 +7,12 @@
  * or out of order is never taken for whole.
  */
 
+import { concatBytes } from '../../abi/byte-parts.ts'
 import { ErrnoError } from '../../abi/errno.ts'
 import type { Parts } from '../../abi/images.ts'
 import type { BlobLike } from '../../abi/tree.ts'
 import { encodeUtf8 } from '../../abi/utf8.ts'
-import { ByteReader, ByteWriter, concatBytes } from '../../fs/tmpfs/bytes.ts'
+import { ByteReader, ByteWriter } from '../../fs/tmpfs/bytes.ts'
 import type { DumpSink, SavedFiles, SavedPage } from '../../fs/tmpfs/dump.ts'
 import { xxHash32 } from '../../fs/tmpfs/hash.ts'
 import { readItems, type StoredInode } from '../../fs/tmpfs/items.ts'
@@ -122,8 +123,7 @@ export class CheckpointWriter {
   }
 
   #closeSmall(): void {
-    const size = this.#small.reduce((sum, { length }) => sum + length, 0)
-    if (size > 0) this.#parts.push(concatBytes(this.#small, size))
+    if (this.#small.length > 0) this.#parts.push(concatBytes(this.#small))
     this.#small = []
   }
 }

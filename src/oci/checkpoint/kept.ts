@@ -5,6 +5,7 @@
  * replaces. Every transaction compares the index; who begins to keep one changes it, so that of two tabs the later wins.
  */
 
+import { sizeOf } from '../../abi/byte-parts.ts'
 import type { KeptCheckpoint } from '../../abi/checkpoints.ts'
 import { ErrnoError } from '../../abi/errno.ts'
 import { toHex } from '../../abi/hex.ts'
@@ -64,7 +65,7 @@ export class KeptCheckpoints {
       const some = parts.slice(at, at + PIECES_AT_ONCE)
       await commit(some.map((value, i) => ({ key: pieceKey(id, at + i), value })))
     }
-    const size = parts.reduce((sum, part) => sum + (part instanceof Uint8Array ? part.length : part.size), 0)
+    const size = sizeOf(parts)
     const others = entries.filter((entry) => entry.name !== name)
     const entry = { name, time, size, containers, id, pieces: parts.length }
     await commit(keysOf(entries, name).map(gone), { epoch: epoch + 1, entries: [...others, entry] })
