@@ -1,6 +1,6 @@
 /** Options of a devpts as text: Linux, filesystems/devpts.rst. */
 
-import { ErrnoError } from '../../abi/errno.ts'
+import { optionsIn } from '../../vfs/mount-data.ts'
 
 export interface DevptsOptions {
   /** Owner of terminals; who opens ptmx if left out. */
@@ -22,22 +22,20 @@ const MOST = 2 ** 20
  */
 export function parseDevptsOptions(data: string): DevptsOptions {
   const options: { -readonly [K in keyof DevptsOptions]: DevptsOptions[K] } = { mode: 0o600, ptmxMode: 0, max: MOST }
-  for (const part of data.split(',')) {
-    if (part === '') continue
-    const [key, value] = part.split(/=(.*)/s, 2)
-    const fault = (rule: string) => new ErrnoError('EINVAL', undefined, `devpts option "${part}": ${rule}`)
+  for (const option of optionsIn('devpts', data)) {
+    const { key, value } = option
     const number = (radix: 8 | 10, most: number) => {
-      const text = value ?? ''
-      const parsed = (radix === 8 ? /^[0-7]+$/ : /^\d+$/).test(text) ? Number.parseInt(text, radix) : Number.NaN
-      if (!(parsed <= most)) throw fault(`wants ${radix === 8 ? 'an octal number' : `a number up to ${most}`}`)
+      const parsed = option.number(radix)
+      if (!(parsed <= most)) throw option.fault(`wants ${radix === 8 ? 'an octal number' : `a number up to ${most}`}`)
       return parsed
     }
     if (key === 'uid' || key === 'gid') options[key] = number(10, 2 ** 32 - 2)
     else if (key === 'mode') options.mode = number(8, 2 ** 32 - 1) & 0o7777
     else if (key === 'ptmxmode') options.ptmxMode = number(8, 2 ** 32 - 1) & 0o7777
     else if (key === 'max') options.max = number(10, MOST)
-    else if (key !== 'newinstance') throw fault('unknown; devpts knows uid, gid, mode, ptmxmode, newinstance, max')
-    else if (value !== undefined) throw fault('takes no value')
+    else if (key !== 'newinstance')
+      throw option.fault('unknown; devpts knows uid, gid, mode, ptmxmode, newinstance, max')
+    else if (value !== undefined) throw option.fault('takes no value')
   }
   return options
 }

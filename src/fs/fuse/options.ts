@@ -3,6 +3,7 @@
 import { ErrnoError } from '../../abi/errno.ts'
 import { S_IFDIR, S_IFMT } from '../../abi/linux.ts'
 import { kindOf } from '../../vfs/kinds.ts'
+import { type MountOption, optionsIn } from '../../vfs/mount-data.ts'
 
 export interface FuseOptions {
   /** The descriptor of /dev/fuse; undefined where the connection is handed over. */
@@ -30,27 +31,25 @@ const MANDATORY = ['fd', 'rootmode', 'user_id', 'group_id'] as const
  * Errors: EINVAL with the option in the detail.
  */
 export function parseFuseOptions(data: string, given: boolean): FuseOptions {
-  const texts = new Map<string, string | undefined>()
-  for (const part of data.split(',')) {
-    if (part === '') continue
-    const equals = part.indexOf('=')
-    const key = equals < 0 ? part : part.slice(0, equals)
-    if (!KNOWN.has(key)) throw fault(part, `unknown; fuse knows ${[...KNOWN].join(', ')}`)
-    texts.set(key, equals < 0 ? undefined : part.slice(equals + 1))
+  const options = new Map<string, MountOption>()
+  for (const option of optionsIn('fuse', data)) {
+    if (!KNOWN.has(option.key)) throw option.fault(`unknown; fuse knows ${[...KNOWN].join(', ')}`)
+    options.set(option.key, option)
   }
   const number = (key: string, radix: 8 | 10, otherwise: number): number => {
-    if (!texts.has(key)) return otherwise
-    const text = texts.get(key) ?? ''
-    const value = (radix === 8 ? /^[0-7]+$/ : /^\d+$/).test(text) ? Number.parseInt(text, radix) : Number.NaN
-    if (!(value < 2 ** 32 - 1)) throw fault(`${key}=${text}`, radix === 8 ? 'wants an octal number' : 'wants a number')
+    const option = options.get(key)
+    if (!option) return otherwise
+    const value = option.number(radix)
+    if (!(value < 2 ** 32 - 1)) throw option.fault(radix === 8 ? 'wants an octal number' : 'wants a number')
     return value
   }
   const flag = (key: string): boolean => {
-    if (texts.get(key) !== undefined) throw fault(`${key}=${texts.get(key)}`, 'takes no value')
-    return texts.has(key)
+    const option = options.get(key)
+    if (option?.value !== undefined) throw option.fault('takes no value')
+    return option !== undefined
   }
-  if (!given) for (const key of MANDATORY) if (!texts.has(key)) throw fault(key, 'a fuse mount must have it')
-  if (given && texts.has('fd')) throw fault('fd', 'the source says already who serves it')
+  if (!given) for (const key of MANDATORY) if (!options.has(key)) throw fault(key, 'a fuse mount must have it')
+  if (given && options.has('fd')) throw fault('fd', 'the source says already who serves it')
   const rootMode = number('rootmode', 8, S_IFDIR | 0o755)
   if (rootMode & ~(S_IFMT | 0o7777) || kindOf(rootMode) === undefined) throw fault('rootmode', 'says no type of file')
   return {

@@ -1,6 +1,6 @@
 /** tmpfs(5) mount options as text. */
 
-import { ErrnoError } from '../../abi/errno.ts'
+import { optionsIn } from '../../vfs/mount-data.ts'
 
 export interface TmpfsOptions {
   /** Most bytes of file data, a multiple of 4096; undefined: not given. 0: no limit. */
@@ -22,17 +22,13 @@ const SUFFIXES = 'kmgtpe'
  */
 export function parseTmpfsOptions(data: string, memory?: number): TmpfsOptions {
   const options: { -readonly [K in keyof TmpfsOptions]: TmpfsOptions[K] } = {}
-  for (const part of data.split(',')) {
-    if (part === '') continue
-    const equals = part.indexOf('=')
-    const key = equals < 0 ? part : part.slice(0, equals)
-    const value = equals < 0 ? undefined : part.slice(equals + 1)
-    const fault = (rule: string) => new ErrnoError('EINVAL', undefined, `tmpfs option "${part}": ${rule}`)
+  for (const option of optionsIn('tmpfs', data)) {
+    const { key, value } = option
     const integer = (radix: 8 | 10) => {
-      const digits = radix === 8 ? /^[0-7]+$/ : /^\d+$/
-      const number = value !== undefined && digits.test(value) ? Number.parseInt(value, radix) : Number.NaN
+      const number = option.number(radix)
       // The largest 32-bit number is no id: it says "leave it" to chown(2).
-      if (!(number < 2 ** 32 - 1)) throw fault(radix === 8 ? 'wants an octal number' : 'wants a number below 2^32-1')
+      if (!(number < 2 ** 32 - 1))
+        throw option.fault(radix === 8 ? 'wants an octal number' : 'wants a number below 2^32-1')
       return number
     }
     switch (key) {
@@ -40,13 +36,13 @@ export function parseTmpfsOptions(data: string, memory?: number): TmpfsOptions {
       case 'nr_blocks': {
         const bytes = key === 'size' ? parseSize(value, memory) : scale(parseSize(value), PAGE)
         if (bytes === undefined)
-          throw fault('wants a number with at most one of k m g t p e behind it, or for size a %')
+          throw option.fault('wants a number with at most one of k m g t p e behind it, or for size a %')
         options.size = Math.ceil(bytes / PAGE) * PAGE
         break
       }
       case 'nr_inodes': {
         const count = parseSize(value)
-        if (count === undefined) throw fault('wants a number with at most one of k m g t p e behind it')
+        if (count === undefined) throw option.fault('wants a number with at most one of k m g t p e behind it')
         options.inodes = count
         break
       }
@@ -60,10 +56,10 @@ export function parseTmpfsOptions(data: string, memory?: number): TmpfsOptions {
         options.gid = integer(10)
         break
       case 'noswap':
-        if (value !== undefined) throw fault('takes no value')
+        if (value !== undefined) throw option.fault('takes no value')
         break
       default:
-        throw fault('unknown; tmpfs knows size, nr_blocks, nr_inodes, mode, uid, gid, noswap')
+        throw option.fault('unknown; tmpfs knows size, nr_blocks, nr_inodes, mode, uid, gid, noswap')
     }
   }
   return options

@@ -1,7 +1,7 @@
 /** Mount options of verity as text, as gVisor has them. */
 
-import { ErrnoError } from '../../abi/errno.ts'
 import { fromHex } from '../../abi/hex.ts'
+import { optionsIn } from '../../vfs/mount-data.ts'
 
 export interface VerityOptions {
   /** SHA-256 of what the root was measured as; undefined: trees may still be built. */
@@ -23,29 +23,26 @@ export function parseVerityOptions(data: string): VerityOptions {
   let rootHash: Uint8Array | undefined
   let rootName = 'root'
   let lowerPath: string | undefined
-  for (const part of data.split(',')) {
-    if (part === '') continue
-    const [key] = part.split('=', 1)
-    const value = part.slice(key!.length + 1)
-    const fault = (rule: string) => new ErrnoError('EINVAL', undefined, `verity option "${part}": ${rule}`)
+  for (const option of optionsIn('verity', data)) {
+    const { key, value = '' } = option
     switch (key) {
       case 'root_hash':
-        if (!/^([\da-f]{64})?$/i.test(value)) throw fault(`wants ${2 * HASH_BYTES} hexadecimal digits, or none`)
+        if (!/^([\da-f]{64})?$/i.test(value)) throw option.fault(`wants ${2 * HASH_BYTES} hexadecimal digits, or none`)
         rootHash = value === '' ? undefined : fromHex(value)
         break
       case 'root_name':
-        if (value === '' || (value.includes('/') && value !== '/')) throw fault('wants a name, or /')
+        if (value === '' || (value.includes('/') && value !== '/')) throw option.fault('wants a name, or /')
         rootName = value
         break
       case 'lower_path':
-        if (value === '') throw fault('wants a path')
+        if (value === '') throw option.fault('wants a path')
         lowerPath = value
         break
       case 'dentry_cache_limit':
-        if (!/^\d+$/.test(value)) throw fault('wants a number')
+        if (!/^\d+$/.test(value)) throw option.fault('wants a number')
         break
       default:
-        throw fault('unknown; verity knows root_hash, root_name, lower_path, dentry_cache_limit')
+        throw option.fault('unknown; verity knows root_hash, root_name, lower_path, dentry_cache_limit')
     }
   }
   return { rootHash, rootName, lowerPath }
