@@ -20,7 +20,7 @@ import type { Bundle } from '../bundle.ts'
 import type { Container } from '../container.ts'
 import { FuseServers } from '../fuse-servers.ts'
 import { type FurtherMount, planFurther } from '../mounts/further.ts'
-import { INTERNAL_TMP, mountsTmp } from '../mounts/internal-tmp.ts'
+import { INTERNAL_TMP, mountsTmp, TMP_MOUNT } from '../mounts/internal-tmp.ts'
 import { type MountPlan, planMounts } from '../mounts/mounter.ts'
 import type { Known } from '../mounts/prepare.ts'
 import { type SharedVolumes, sharedId } from '../mounts/shared-volumes.ts'
@@ -162,11 +162,7 @@ function mountTable({ memory, spec, root: made }: Container, { root, mounts }: M
     const readonly = flags.readonly === true
     table.push({ unique, destination, type: is.filesystem, source: spec.source, readonly, data })
   }
-  if (memory.has(INTERNAL_TMP) && !mountsTmp(spec))
-    table.push({
-      ...{ unique: INTERNAL_TMP, destination: '/tmp', type: 'tmpfs', source: 'tmpfs' },
-      ...{ readonly: false, data: 'mode=1777' },
-    })
+  if (memory.has(INTERNAL_TMP) && !mountsTmp(spec)) table.push({ unique: INTERNAL_TMP, ...TMP_MOUNT, readonly: false })
   return table
 }
 

@@ -14,9 +14,12 @@ import { attach } from './submount.ts'
 /** What its filesystem is found again by. */
 export const INTERNAL_TMP = '/tmp'
 
+/** What is mounted, and where. */
+export const TMP_MOUNT = { destination: '/tmp', type: 'tmpfs', source: 'tmpfs', data: 'mode=1777' } as const
+
 /** Whether the spec speaks of /tmp, so that there is none but its own. */
 export const mountsTmp = ({ mounts = [] }: Spec) =>
-  mounts.some(({ destination }) => cleanPath(destination) === INTERNAL_TMP)
+  mounts.some(({ destination }) => cleanPath(destination) === TMP_MOUNT.destination)
 
 /**
  * `wanted` says whether there is to be one; left out, what is in /tmp decides.
@@ -25,17 +28,17 @@ export const mountsTmp = ({ mounts = [] }: Spec) =>
 export function mountInternalTmp(setUp: SetUp, spec: Spec, wanted?: boolean): void {
   const { vfs, task } = setUp
   if (mountsTmp(spec) || !(wanted ?? isFree(task))) return
-  const source = 'tmpfs'
+  const { destination, type, source, data } = TMP_MOUNT
   const internal = { contents: setUp.fill(INTERNAL_TMP) }
-  const superblock = vfs.newFilesystem({ type: 'tmpfs', data: 'mode=1777', source, internal })
-  attach(setUp, vfs.newMount(superblock, { source }), '/tmp', { synthetic: true })
+  const superblock = vfs.newFilesystem({ type, data, source, internal })
+  attach(setUp, vfs.newMount(superblock, { source }), destination, { synthetic: true })
 }
 
 /** Whether /tmp is missing, or an empty directory. */
 function isFree(task: Task): boolean {
   let fd: number
   try {
-    fd = task.openat(AT_FDCWD, '/tmp', O_RDONLY | O_DIRECTORY, 0)
+    fd = task.openat(AT_FDCWD, TMP_MOUNT.destination, O_RDONLY | O_DIRECTORY, 0)
   } catch (error) {
     if (error instanceof ErrnoError && error.code === 'ENOTDIR') return false
     if (error instanceof ErrnoError && error.code === 'ENOENT') return true
