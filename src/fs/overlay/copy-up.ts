@@ -89,7 +89,7 @@ export function prepare(node: OverlayInode, attempt: Attempt, size?: number): Pr
 }
 
 /** The copying of a file's data: by reference where both sides can, else in pieces. Goes on after a wait when run again. */
-class DataCopy {
+export class DataCopy {
   readonly file: FileInode
   #done = 0
   /** The ctime of the source that was copied from so far. */

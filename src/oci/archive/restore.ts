@@ -1,6 +1,7 @@
 /** Makes the files of a layer in a directory that is empty and can be written to: an upper, a tmpfs. */
 
 import { ErrnoError } from '../../abi/errno.ts'
+import { writeAll } from '../../fs/overlay/copy-up.ts'
 import type { DirectoryInode, FileInode, Inode, NewInode } from '../../vfs/inode.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
 
@@ -53,7 +54,7 @@ export function restore(from: DirectoryInode, to: DirectoryInode, now: bigint, a
       while (at < end) {
         const count = source.read(buffer, 0, Math.min(PIECE, end - at), at, attempt)
         if (count === 0) throw new ErrnoError('EIO', undefined, 'the archive is shorter than it was')
-        for (let done = 0; done < count; ) done += target.write!(buffer, done, count - done, at + done, attempt)
+        writeAll(target, buffer, count, at, attempt)
         at += count
       }
       at = source.nextData?.(end, attempt) ?? size

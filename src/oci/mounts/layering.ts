@@ -5,7 +5,7 @@
  */
 
 import { ErrnoError } from '../../abi/errno.ts'
-import { writeAll } from '../../fs/overlay/copy-up.ts'
+import { DataCopy } from '../../fs/overlay/copy-up.ts'
 import type { OverlayLayers } from '../../fs/overlay/overlay.ts'
 import type { FileInode, Inode } from '../../vfs/inode.ts'
 import { type Mount, type MountFlags, VirtualDentry } from '../../vfs/mount.ts'
@@ -70,7 +70,8 @@ export function overMemory(attempt: Attempt, layering: Layering, options = '', f
       rootKind: kind,
       defaultLimits: false,
       contents: (root: Inode) => {
-        if (root.kind === 'file') copyContent(top as FileInode, root, attempt)
+        // It goes before the lower file, so it has its content from the start.
+        if (root.kind === 'file') new DataCopy(root).run(top as FileInode, undefined, attempt)
         root.setAttributes({ mtime }, attempt)
         fill?.(root)
       },
@@ -78,24 +79,6 @@ export function overMemory(attempt: Attempt, layering: Layering, options = '', f
   })
   return overlayOf(new VirtualDentry(vfs.newMount(superblock), superblock.root), layering)
 }
-
-/** The upper's file goes before the lower's, so it has its content from the start. */
-function copyContent(from: FileInode, to: FileInode, attempt: Attempt): void {
-  const whole = to.adopt && from.immutableSource?.(attempt)
-  if (whole) {
-    to.adopt!(whole)
-    return
-  }
-  const piece = new Uint8Array(COPY_PIECE)
-  for (let offset = 0; ; ) {
-    const count = from.read(piece, 0, piece.length, offset, attempt)
-    if (count === 0) return
-    writeAll(to, piece, count, offset, attempt)
-    offset += count
-  }
-}
-
-const COPY_PIECE = 64 * 1024
 
 /** An overlay of places. An upper whose mount is attached nowhere is the overlay's own from then on, also if this fails. */
 export function overlayOf(upper: VirtualDentry, { vfs, lowers, source, flags, data, holding }: Layering): Mount {
