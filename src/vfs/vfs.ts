@@ -65,20 +65,14 @@ export class Vfs {
 
   /** An instance of a type, not mounted yet: a new one, or the one that the type has for all. Errors: ENODEV, and what the type says of its options. */
   newFilesystem(request: NewFilesystem): Superblock {
-    const type = this.types.require(request.type, { internal: request.byKernel ?? true })
+    const { type: name, byKernel = true, ...asked } = request
+    const type = this.types.require(name, { internal: byKernel })
     const dev = this.anonymousDevices.take()
     try {
       const filesystem = type.mount({
-        source: request.source ?? 'none',
-        data: request.data ?? '',
-        uid: request.uid ?? 0,
-        gid: request.gid ?? 0,
-        internal: request.internal,
-        by: request.by,
-        hold: request.hold,
-        attempt: request.attempt,
-        clock: this.clock,
-        dev,
+        ...{ source: 'none', data: '', uid: 0, gid: 0 },
+        ...asked,
+        ...{ clock: this.clock, dev },
       })
       const there = this.#bySystem.get(filesystem)
       if (there) this.anonymousDevices.give(dev)
