@@ -43,6 +43,7 @@ import type { FurtherMount } from './mounts/further.ts'
 import type { Mounted } from './mounts/mounter.ts'
 import type { Root } from './mounts/root.ts'
 import type { UppersConfig } from './mounts/uppers.ts'
+import { isName, LETTERS } from './names.ts'
 import type { Programs } from './programs.ts'
 import type { ProcessSpec, Spec } from './spec.ts'
 
@@ -65,8 +66,8 @@ export interface Host {
 
 /** Errors: EINVAL. */
 export function requireId(id: string): void {
-  if (!/^[\w.+-]+$/.test(id) || id === '.' || id === '..') {
-    throw new ErrnoError('EINVAL', id, 'a container id is made of letters, digits, _ . + -, and is not "." or ".."')
+  if (!isName(id) || id === '.' || id === '..') {
+    throw new ErrnoError('EINVAL', id, `a container id is made of ${LETTERS}, and is not "." or ".."`)
   }
 }
 

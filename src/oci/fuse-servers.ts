@@ -8,6 +8,7 @@ import { ErrnoError } from '../abi/errno.ts'
 import { Connection } from '../fs/fuse/connection.ts'
 import type { Mount, Superblock } from '../vfs/mount.ts'
 import type { Vfs } from '../vfs/vfs.ts'
+import { isName, LETTERS } from './names.ts'
 
 const PREFIX = 'fuse:'
 
@@ -26,8 +27,7 @@ export class FuseServers {
 
   /** The kernel's end of the line to a server, which is to speak once something is mounted. Errors: EINVAL, EEXIST. */
   serve(name: string): Connection {
-    if (!/^[\w.+-]+$/.test(name))
-      throw new ErrnoError('EINVAL', name, 'the name of a FUSE filesystem is made of letters, digits, _ . + -')
+    if (!isName(name)) throw new ErrnoError('EINVAL', name, `the name of a FUSE filesystem is made of ${LETTERS}`)
     if (this.#served.has(name)) throw new ErrnoError('EEXIST', name, 'a FUSE filesystem of this name is served already')
     const connection = new Connection()
     this.#served.set(name, { connection })

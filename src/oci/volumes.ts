@@ -7,7 +7,6 @@
  */
 
 import { ErrnoError } from '../abi/errno.ts'
-import { toHex } from '../abi/hex.ts'
 import type { Entropy } from '../abi/platform.ts'
 import type { Answers, StorageEstimate, VolumeCalls, VolumeInfo, VolumeSnapshot, VolumeUsage } from '../abi/wire.ts'
 import type { KeyValueStore } from '../fs/tmpfs/key-value-store.ts'
@@ -15,6 +14,7 @@ import type { Store } from '../fs/tmpfs/store.ts'
 import { loaded, type Waiting } from '../kernel/attempts.ts'
 import type { Mount, Superblock } from '../vfs/mount.ts'
 import type { Vfs } from '../vfs/vfs.ts'
+import { isName, LETTERS, newId } from './names.ts'
 
 /** What volumes need of the machine. */
 export interface VolumeHost {
@@ -78,8 +78,8 @@ export function volumeName(source: string | undefined): string | undefined {
 
 /** Errors: EINVAL. */
 export function checkName(name: unknown, what = 'volume'): string {
-  if (typeof name === 'string' && /^[\w.+-]{1,100}$/.test(name)) return name
-  throw new ErrnoError('EINVAL', String(name), `the name of a ${what} is made of up to 100 letters, digits, _ . + -`)
+  if (typeof name === 'string' && name.length <= 100 && isName(name)) return name
+  throw new ErrnoError('EINVAL', String(name), `the name of a ${what} is made of up to 100 ${LETTERS}`)
 }
 
 /** Where the host has nothing to keep files in. */
@@ -218,9 +218,7 @@ export class Volumes {
       const known = (await this.#options.host.catalogue()).get(name)
       if (known !== undefined) return known
       if (!make) throw new ErrnoError('ENOENT', name, `there is no volume "${name}"`)
-      const bytes = new Uint8Array(8)
-      this.#options.entropy.fill(bytes)
-      const id = toHex(bytes)
+      const id = newId(this.#options.entropy)
       if (await this.#options.host.enter(new Map([[name, id]]), new Map([[name, undefined]]))) return id
     }
   }

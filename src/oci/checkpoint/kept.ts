@@ -8,13 +8,13 @@
 import { sizeOf } from '../../abi/byte-parts.ts'
 import type { KeptCheckpoint } from '../../abi/checkpoints.ts'
 import { ErrnoError } from '../../abi/errno.ts'
-import { toHex } from '../../abi/hex.ts'
 import type { Parts } from '../../abi/images.ts'
 import type { Entropy } from '../../abi/platform.ts'
 import type { BlobLike } from '../../abi/tree.ts'
 import { ByteReader, ByteWriter } from '../../fs/tmpfs/bytes.ts'
 import { type KeyValueStore, type RecordChange, StoreFailure } from '../../fs/tmpfs/key-value-store.ts'
 import type { ArchiveHost } from '../archive/host.ts'
+import { newId } from '../names.ts'
 
 const INDEX = 'index'
 const INDEX_VERSION = 1
@@ -47,9 +47,7 @@ export class KeptCheckpoints {
 
   /** Errors: ENOSPC, EIO; EBUSY where another tab has begun to keep one. */
   async keep(parts: Parts, { name, time, containers }: Omit<KeptCheckpoint, 'size'>, entropy: Entropy): Promise<void> {
-    const random = new Uint8Array(8)
-    entropy.fill(random)
-    const id = toHex(random)
+    const id = newId(entropy)
     let record = await this.#get(INDEX)
     const { epoch, entries } = decodeIndex(record)
     const commit = async (changes: readonly RecordChange[], next?: Index) => {
