@@ -26,6 +26,7 @@ import type {
   NewInode,
   SymlinkInode,
 } from '../vfs/inode.ts'
+import { FIRST_COOKIE } from '../vfs/inode.ts'
 import { typeBits } from '../vfs/kinds.ts'
 import type { MagicLink } from '../vfs/magic-link.ts'
 import type { VirtualDentry } from '../vfs/mount.ts'
@@ -113,7 +114,7 @@ export class Table implements Children {
   }
 
   *list(): Generator<Child> {
-    let cookie = 3
+    let cookie = FIRST_COOKIE
     for (const [name, node] of this.#nodes) yield { name, node, cookie: cookie++ }
   }
 }

@@ -107,11 +107,14 @@ export interface NewInode {
   readonly now: bigint
 }
 
+/** Of entries: 0 is the start of a listing, 1 and 2 are `.` and `..`. */
+export const FIRST_COOKIE = 3
+
 export interface ListedEntry {
   readonly name: string
   readonly ino: number
   readonly kind: FileKind
-  /** 3 or more; larger than the cookie of every entry listed before; an entry keeps its cookie for life. */
+  /** FIRST_COOKIE or more; larger than the cookie of every entry listed before; an entry keeps its cookie for life. */
   readonly cookie: number
 }
 

@@ -1,7 +1,7 @@
 /** The directory of a control group: its files, and the directories of the groups below it. */
 
 import { ErrnoError } from '../../abi/errno.ts'
-import type { NewInode } from '../../vfs/inode.ts'
+import { FIRST_COOKIE, type NewInode } from '../../vfs/inode.ts'
 import { type Child, type Children, type DirectoryNode, directory, type Node } from '../kernfs.ts'
 import { filesOf } from './files.ts'
 import type { Group } from './group.ts'
@@ -33,7 +33,7 @@ class GroupDirectory implements Children {
   }
 
   *list(): Generator<Child> {
-    let cookie = 3
+    let cookie = FIRST_COOKIE
     for (const [name, node] of this.#files) yield { name, node, cookie: cookie++ }
     for (const group of this.#group.groups.values()) {
       yield { name: group.name, node: this.#node(group), cookie: FIRST_GROUP + group.number }

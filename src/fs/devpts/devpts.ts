@@ -15,7 +15,15 @@ import type { Context, Credentials } from '../../vfs/context.ts'
 import { FileDescription } from '../../vfs/description.ts'
 import type { FilesystemType, MountRequest } from '../../vfs/filesystem.ts'
 import { FreeNumbers } from '../../vfs/free-numbers.ts'
-import type { DirectoryInode, Filesystem, FilesystemUsage, Inode, ListedEntry, SpecialInode } from '../../vfs/inode.ts'
+import {
+  type DirectoryInode,
+  FIRST_COOKIE,
+  type Filesystem,
+  type FilesystemUsage,
+  type Inode,
+  type ListedEntry,
+  type SpecialInode,
+} from '../../vfs/inode.ts'
 import { makeDevice } from '../../vfs/kinds.ts'
 import { MemoryInode } from '../../vfs/memory-inode.ts'
 import { topmost, VirtualDentry } from '../../vfs/mount.ts'
@@ -32,7 +40,7 @@ const PTMX_INO = 2
 const FIRST_INO = 3
 const PTMX_MINOR = 2
 /** In listings ptmx comes first. */
-const PTMX_COOKIE = 3
+const PTMX_COOKIE = FIRST_COOKIE
 
 export const devptsType: FilesystemType = {
   name: 'devpts',

@@ -20,6 +20,7 @@ import type {
   SpecialInode,
   SymlinkInode,
 } from '../../vfs/inode.ts'
+import { FIRST_COOKIE } from '../../vfs/inode.ts'
 import { kindOf, unpackDevice } from '../../vfs/kinds.ts'
 import { UnchangingInode, unchangingXattrs } from '../../vfs/unchanging-inode.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
@@ -148,7 +149,6 @@ const kinds: readonly (FileKind | undefined)[] = [
   'symlink',
 ]
 
-const FIRST_COOKIE = 3
 const DOT = 0x2e
 
 const isDots = (name: Uint8Array) => name[0] === DOT && (name.length === 1 || (name.length === 2 && name[1] === DOT))

@@ -20,6 +20,7 @@ import type {
   PageSource,
   SymlinkInode,
 } from '../../vfs/inode.ts'
+import { FIRST_COOKIE } from '../../vfs/inode.ts'
 import { UnchangingInode } from '../../vfs/unchanging-inode.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
 import type { ContentReaders } from './content.ts'
@@ -83,8 +84,6 @@ abstract class TreeInode extends UnchangingInode implements InodeAttributes {
 }
 
 export type TreeChild = TreeDirectory | TreeFile | TreeSymlink
-
-const FIRST_COOKIE = 3
 
 export class TreeDirectory extends TreeInode implements DirectoryInode {
   readonly kind = 'directory'

@@ -17,6 +17,7 @@ import type {
   SpecialInode,
   SymlinkInode,
 } from '../../vfs/inode.ts'
+import { FIRST_COOKIE } from '../../vfs/inode.ts'
 import { typeBits } from '../../vfs/kinds.ts'
 import { UnchangingInode, unchangingXattrs } from '../../vfs/unchanging-inode.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
@@ -83,8 +84,6 @@ abstract class LayerNode extends UnchangingInode implements InodeAttributes {
 }
 
 export type LayerInode = LayerDirectory | LayerFile | LayerSymlink | LayerSpecial
-
-const FIRST_COOKIE = 3
 
 export class LayerDirectory extends LayerNode implements DirectoryInode {
   readonly kind = 'directory'

@@ -7,10 +7,7 @@
  */
 
 import type { FileKind } from '../../abi/syscalls.ts'
-import type { ListedEntry } from '../../vfs/inode.ts'
-
-/** 0 to 2 are the start, `.` and `..`. */
-const FIRST_COOKIE = 3
+import { FIRST_COOKIE, type ListedEntry } from '../../vfs/inode.ts'
 
 interface Slot extends ListedEntry {
   ino: number

@@ -21,6 +21,7 @@ import type {
   SpecialInode,
   SymlinkInode,
 } from '../../vfs/inode.ts'
+import { FIRST_COOKIE } from '../../vfs/inode.ts'
 import { UnchangingInode, unchangingXattrs } from '../../vfs/unchanging-inode.ts'
 import { type Attempt, Missing } from '../../vfs/waiting.ts'
 import { enable } from './enable.ts'
@@ -30,8 +31,6 @@ import { isTreeName, type Tree, treeName } from './tree-file.ts'
 import type { VerityFilesystem } from './verity.ts'
 
 export type VerityInode = VerityDirectory | VerityFile | VeritySymlink | VeritySpecial
-
-const FIRST_COOKIE = 3
 
 export abstract class VerityNode<L extends Inode = Inode> extends UnchangingInode implements InodeAttributes {
   readonly filesystem: VerityFilesystem
