@@ -616,7 +616,7 @@ export class PagedData {
 }
 
 /** The bits of the blocks that [from, to) of a page touches. */
-function blockBits(from: number, to: number): number {
+export function blockBits(from: number, to: number): number {
   if (to <= from) return 0
   const first = from >> 12
   const last = (to - 1) >> 12

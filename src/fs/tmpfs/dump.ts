@@ -9,7 +9,7 @@ import { ErrnoError } from '../../abi/errno.ts'
 import { NAME_MAX } from '../../abi/linux.ts'
 import { utf8Length } from '../../abi/utf8.ts'
 import type { Inode } from '../../vfs/inode.ts'
-import { PAGE_SIZE } from '../../vfs/pages.ts'
+import { blockBits, PAGE_SIZE } from '../../vfs/pages.ts'
 import type { Attempt, Missing } from '../../vfs/waiting.ts'
 import type { ByteWriter } from './bytes.ts'
 import type { TmpfsDirectory, TmpfsFile, TmpfsNode } from './inodes.ts'
@@ -95,7 +95,7 @@ function* pagesOf({ data }: TmpfsFile, { attempt, missing }: DumpOptions): Gener
     const end = Math.min(data.nextHole(start)!, start + PAGE_SIZE)
     const bytes = new Uint8Array(end - start)
     const read = missing.try(() => data.read(bytes, 0, bytes.length, start, attempt))
-    if (read !== undefined) yield { index, present: 2 ** Math.ceil(bytes.length / 4096) - 1, bytes }
+    if (read !== undefined) yield { index, present: blockBits(0, bytes.length), bytes }
   }
 }
 
