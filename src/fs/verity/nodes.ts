@@ -58,8 +58,7 @@ export abstract class VerityNode<L extends Inode = Inode> extends UnchangingInod
 
   /** From the root of the filesystem, for messages. */
   get path(): string {
-    const { parent } = this
-    return parent ? `${parent.parent ? parent.path : ''}/${this.name}` : '/'
+    return this.parent?.pathTo(this.name) ?? '/'
   }
 
   /** Errors: EIO, or the end of everything, as the mount wants it. */
@@ -204,8 +203,12 @@ export class VerityDirectory extends VerityNode<DirectoryInode> implements Direc
     })
   }
 
+  pathTo(name: string): string {
+    return `${this.parent ? this.path : ''}/${name}`
+  }
+
   #violatedBy(name: string, rule: string): never {
-    return this.filesystem.violated(`${this.parent ? this.path : ''}/${name}`, rule)
+    return this.filesystem.violated(this.pathTo(name), rule)
   }
 }
 
