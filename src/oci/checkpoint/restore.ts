@@ -70,10 +70,7 @@ export async function restore(
     for (const [each, plan] of plans) requireMounts(each, plan)
     await requireVolumes(manifest, [...plans.values()], host)
     for (const [each, plan] of plans) await requireSources(each, plan, host)
-    for (const each of wanted) {
-      await make(each, trees, host)
-      made.push(each.saved.id)
-    }
+    for (const each of wanted) await make(each, trees, host, () => made.push(each.saved.id))
     requireFilled(trees, undefined)
   } catch (failure) {
     for (const id of made) await runtime.delete(id, true).catch(() => {})
@@ -226,8 +223,13 @@ function requireFilled(trees: readonly Tree[], container: string | undefined): v
   throw new ErrnoError('EINVAL', left.unique, `${whose}: its files were in memory, and nothing there takes them now`)
 }
 
-/** Errors: those of making a container; EIO for files that do not hold together; EINVAL for files that nothing takes. */
-async function make(wanted: Wanted, trees: readonly Tree[], { runtime, container }: CheckpointsOptions): Promise<void> {
+/** `made` is called once it is there, whatever fails then. Errors: those of making a container; EIO for files that do not hold together; EINVAL for files that nothing takes. */
+async function make(
+  wanted: Wanted,
+  trees: readonly Tree[],
+  { runtime, container }: CheckpointsOptions,
+  made: () => void,
+): Promise<void> {
   const { saved, spec, uppers, further, warnings } = wanted
   const { id } = saved
   const fillOf = (container: string | undefined, unique: string) => {
@@ -236,17 +238,13 @@ async function make(wanted: Wanted, trees: readonly Tree[], { runtime, container
   }
   const contents = (unique: string) => fillOf(undefined, unique) ?? fillOf(id, unique)
   await runtime.make(id, spec, warnings, async () => ({ uppers, contents, internalTmp: hasTmp(wanted) }))
-  try {
-    for (const mount of further) {
-      // What a further mount is found by is new; that of a volume which is shared is not.
-      const again = (unique: string) => fillOf(undefined, unique) ?? fillOf(id, mount.unique)
-      await runtime.mountFurther(container(id), mount.spec, { warnings, contents: again })
-    }
-    requireFilled(trees, id)
-  } catch (failure) {
-    await runtime.delete(id, true).catch(() => {})
-    throw failure
+  made()
+  for (const mount of further) {
+    // What a further mount is found by is new; that of a volume which is shared is not.
+    const again = (unique: string) => fillOf(undefined, unique) ?? fillOf(id, mount.unique)
+    await runtime.mountFurther(container(id), mount.spec, { warnings, contents: again })
   }
+  requireFilled(trees, id)
 }
 
 function fill(tree: Tree, root: Inode): void {
