@@ -9,7 +9,7 @@ import { Task } from '../../kernel/task.ts'
 import { credentialsOf } from '../../vfs/context.ts'
 import type { FilesystemType } from '../../vfs/filesystem.ts'
 import type { Filesystem, FilesystemUsage, Inode } from '../../vfs/inode.ts'
-import { type Mount, VirtualDentry } from '../../vfs/mount.ts'
+import { type Mount, type Superblock, VirtualDentry } from '../../vfs/mount.ts'
 import { releaseNamespace, releaseTree } from '../../vfs/mount-tree.ts'
 import { resolve } from '../../vfs/path-walk.ts'
 import type { Vfs } from '../../vfs/vfs.ts'
@@ -143,16 +143,18 @@ export const overlayByReference: Subject = {
     ]),
 }
 
+/** What is on a mount, checked against the hash of just that; the mount is let go of with it. */
+function checked(vfs: Vfs, given: Mount): Superblock {
+  const lower = given.root.inode
+  const release = () => vfs.discard(given)
+  return verityOver(vfs, lower, { hash: seal(vfs, lower), release })
+}
+
 /** What a spec is given lies in a lower layer that is checked against the hash of just that. */
 export const overlayOverVerity: Subject = {
   ...overlayOverAll,
   name: 'an overlay over a verity',
-  arena: (data = '') =>
-    overGiven(data, (vfs, given) => {
-      const lower = given.root.inode
-      const release = () => vfs.discard(given)
-      return [layerOf(vfs.newMount(verityOver(vfs, lower, { hash: seal(vfs, lower), release })))]
-    }),
+  arena: (data = '') => overGiven(data, (vfs, given) => [layerOf(vfs.newMount(checked(vfs, given)))]),
 }
 
 /** What a spec is given, checked; nothing can be changed. */
@@ -163,9 +165,7 @@ export const verity: Subject = {
     new KernelArena(tmpfsGround, '', (vfs, below) => {
       const given = vfs.newMount(below.root.mount.superblock)
       releaseNamespace(below.namespace)
-      const lower = given.root.inode
-      const release = () => vfs.discard(given)
-      return ground(vfs, verityOver(vfs, lower, { hash: seal(vfs, lower), release }))
+      return ground(vfs, checked(vfs, given))
     }),
   differences: {
     'B024 B025 reading moves': NO_ATIME,
