@@ -277,6 +277,8 @@ export interface VolumeInfo {
   readonly name: string
   /** It is mounted, for writing, in this sandbox. */
   readonly mounted: boolean
+  /** Its entry in the catalogue is: which files are its nobody knows, and no new volume is made. */
+  readonly damaged?: true
 }
 
 export interface VolumeUsage {
@@ -285,12 +287,16 @@ export interface VolumeUsage {
   readonly storedBytes: number
   /** Files, directories, links and so on, the root included. */
   readonly files: number
+  /** Which records are damaged, and what that means. Files that are told by one are EIO, and the volume is read-only. */
+  readonly damage: readonly string[]
 }
 
 export interface VolumeSnapshot {
   readonly name: string
   /** Milliseconds since the epoch. */
   readonly time: number
+  /** It can be deleted, and not rolled back to. Until then whatever it may refer to stays. */
+  readonly damaged?: true
 }
 
 /** What the browser says of the whole site, in bytes. */

@@ -1,5 +1,6 @@
 /** Volumes as the containers of a spec have them, on a host that keeps its records in memory. */
 import { expect, onTestFinished, test } from 'vitest'
+import { decodeRoot, encodeRoot, ROOT, type Root } from '../fs/tmpfs/records.ts'
 import { bootWorld, treeOf } from '../host/world.ts'
 import { MemorySite } from '../testing/memory-site.ts'
 import type { Runtime } from './runtime.ts'
@@ -140,4 +141,80 @@ test('what is not on disk yet is told, and that it is', async () => {
   expect(runtime.volumes.dirty).toBe(true)
   await runtime.files('c').sync()
   expect(heard).toEqual([true, false])
+})
+
+test('a volume with a damaged record is read-only, and says which; its files are EIO, in an overlay, too', async () => {
+  const site = new Site()
+  const over = (options: string[] = []) => ({
+    mounts: [{ destination: '/w', type: 'overlay', options: ['lowerdir=tools', 'upperdir=volume:mine', ...options] }],
+  })
+  const boot = () => {
+    const runtime = site.tab()
+    runtime.provide('tools', treeOf({ last: 'the lower one', lower: 'L' }))
+    return runtime
+  }
+  const first = boot()
+  await first.create('c', over())
+  await write(first, '/w/0', '0')
+  await first.shutdown()
+  const [records] = site.databases.values()
+  const changeRoot = (change: Partial<Root>) =>
+    records!.set(ROOT, encodeRoot({ ...decodeRoot(records!.get(ROOT)), ...change }))
+  // The next file is inode 256 or more, and these are in a chunk that is not there then.
+  changeRoot({ lastIno: 300 })
+  const further = boot()
+  await further.create('c', over())
+  await write(further, '/w/last', 'mine')
+  await further.shutdown()
+  changeRoot({ chunks: new Map([['1', 99]]) })
+  // Two megabytes take long to compare.
+  records!.delete('reserve')
+  const before = new Map(records)
+
+  const second = boot()
+  const { warnings } = await second.create('c', over())
+  expect(warnings).toEqual([
+    'mounts[0]: the volume "mine" is read-only: the record "chunk/0000000000000099" of the volume is missing',
+  ])
+  expect(await failure(read(second, '/w/last'))).toMatch(/^EIO.*chunk/)
+  expect([await read(second, '/w/0'), await read(second, '/w/lower')]).toEqual(['0', 'L'])
+  expect(await failure(write(second, '/w/0', 'new'))).toMatch(/^EROFS/)
+  const { calls } = second.volumes
+  expect((await calls.usage('mine')).damage).toEqual([expect.stringContaining('"chunk/0000000000000099"')])
+  expect(await failure(calls.takeSnapshot('mine', 's'))).toMatch(/^EROFS.*"mine".*chunk/)
+  await second.shutdown()
+  expect(records).toEqual(before)
+
+  changeRoot({ tail: 0 })
+  const third = boot()
+  expect(await failure(third.create('c', over()))).toMatch(/^EIO.*mounts\[0\].*log.0000000000000000.*missing.*rescue/)
+  expect((await third.create('c', over(['rescue']))).warnings.join()).toMatch(
+    /"mine" is read-only.*missing: this is what was/,
+  )
+  await third.shutdown()
+})
+
+test('an entry of the catalogue that is damaged is told, and no new volume is made in its place', async () => {
+  const site = new Site()
+  const runtime = site.tab()
+  const { calls } = runtime.volumes
+  await runtime.create('c', work())
+  await write(runtime, '/work/f', 'x')
+  await runtime.delete('c', true)
+  const [[, entry]] = site.names as unknown as [[string, string]]
+  for (let at = 0; at < entry.length; at++) {
+    const flipped = String.fromCharCode(entry.charCodeAt(at) ^ 1)
+    site.names.set('notes', entry.slice(0, at) + flipped + entry.slice(at + 1))
+    expect(await failure(runtime.create('c', work()))).toMatch(/^EIO.*catalogue.*damaged at "notes"/)
+  }
+  site.names.delete('notes')
+  site.names.set('notfs', entry)
+  expect(await failure(runtime.create('c', work()))).toMatch(/^EIO.*catalogue.*damaged at "notfs".*"notes"/)
+  expect(await calls.list()).toEqual([{ name: 'notfs', mounted: false, damaged: true }])
+  expect(site.databases.size).toBe(1)
+  await calls.delete('notfs')
+  expect(await calls.list()).toEqual([])
+  site.names.set('notes', entry)
+  await runtime.create('c', work())
+  expect(await read(runtime, '/work/f')).toBe('x')
 })

@@ -8,7 +8,9 @@
 
 import { ErrnoError } from '../abi/errno.ts'
 import type { Entropy } from '../abi/platform.ts'
+import { encodeUtf8 } from '../abi/utf8.ts'
 import type { Answers, StorageEstimate, VolumeCalls, VolumeInfo, VolumeSnapshot, VolumeUsage } from '../abi/wire.ts'
+import { xxHash32 } from '../fs/tmpfs/hash.ts'
 import type { KeyValueStore } from '../fs/tmpfs/key-value-store.ts'
 import type { Store } from '../fs/tmpfs/store.ts'
 import { loaded, type Waiting } from '../kernel/attempts.ts'
@@ -18,7 +20,7 @@ import { isName, LETTERS, newId } from './names.ts'
 
 /** What volumes need of the machine. */
 export interface VolumeHost {
-  /** The ids of volumes by their names. */
+  /** What the catalogue says of volumes, by their names. */
   catalogue(): Promise<Map<string, string>>
   /** Makes these changes, undefined taking a name away, if all names in `expected` are as it says; false if not. */
   enter(
@@ -46,6 +48,8 @@ export interface VolumesOptions extends Waiting {
 export interface Acquire {
   readonly readonly: boolean
   readonly takeover: boolean
+  /** Where what was committed last is damaged: to show what was before. */
+  readonly rescue: boolean
   /** Nobody else may show it, in this sandbox either. */
   readonly alone: boolean
   /** Options of the tmpfs. */
@@ -65,6 +69,8 @@ export interface Acquired {
   readonly mount: Mount
   /** Nothing was ever in it. */
   readonly isNew: boolean
+  /** What is wrong with its records: the mount shows the rest, and is read-only unless it is only about snapshots. */
+  readonly damage: readonly string[]
 }
 
 const PREFIX = 'volume:'
@@ -80,6 +86,18 @@ export function volumeName(source: string | undefined): string | undefined {
 export function checkName(name: unknown, what = 'volume'): string {
   if (typeof name === 'string' && name.length <= 100 && isName(name)) return name
   throw new ErrnoError('EINVAL', String(name), `the name of a ${what} is made of up to 100 ${LETTERS}`)
+}
+
+/** What the catalogue says of a volume: its id, and behind a dot the xxHash32 of name and id. */
+const entryOf = (name: string, id: string) =>
+  `${id}.${xxHash32(encodeUtf8(`${name} ${id}`))
+    .toString(16)
+    .padStart(8, '0')}`
+
+/** Undefined for an entry that is damaged. */
+function idIn(name: string, entry: string): string | undefined {
+  const id = String(entry).split('.')[0]!
+  return entry === entryOf(name, id) ? id : undefined
 }
 
 /** Where the host has nothing to keep files in. */
@@ -130,13 +148,13 @@ export class Volumes {
           name,
           `the volume "${name}" is in use in this sandbox, and an upper layer is nobody else's`,
         )
-      return { mount: vfs.newMount(open.superblock), isNew: false }
+      return { mount: vfs.newMount(open.superblock), isNew: false, damage: open.store.damage }
     }
     const store = await this.#opened(name, id, how)
     try {
-      const superblock = this.#filled(store, how)
+      const superblock = this.#filled(store, how.data)
       const isNew = store.usage.inodes === 0
-      if (!how.readonly) await store.claim()
+      if (!store.readonly) await store.claim()
       const mount = vfs.newMount(superblock)
       if (!how.readonly) {
         this.#open.set(id, { id, store, superblock, readonly: how.readonly, alone: how.alone })
@@ -145,7 +163,7 @@ export class Volumes {
         closed.catch(() => {})
         if (isNew) store.reserve().catch(() => {})
       }
-      return { mount, isNew }
+      return { mount, isNew, damage: store.damage }
     } catch (error) {
       store.release()
       throw error
@@ -153,15 +171,15 @@ export class Volumes {
   }
 
   /** A new filesystem with the store's files. */
-  #filled(store: Store, { data, readonly }: Pick<Acquire, 'data' | 'readonly'>): Superblock {
-    return this.#options.vfs.newFilesystem({ type: 'tmpfs', data, internal: { journal: store.journal, readonly } })
+  #filled({ journal, readonly }: Store, data: string): Superblock {
+    return this.#options.vfs.newFilesystem({ type: 'tmpfs', data, internal: { journal, readonly } })
   }
 
   /** The store, locked. It lets go of the lock when it has closed. */
   async #opened(
     name: string,
     id: string,
-    { readonly, takeover }: Pick<Acquire, 'readonly' | 'takeover'>,
+    { readonly, takeover, rescue }: Pick<Acquire, 'readonly' | 'takeover' | 'rescue'>,
   ): Promise<Store> {
     const { host, vfs, timer, entropy, writersWait } = this.#options
     const { Store } = await loaded(this.#options, import('../fs/tmpfs/store.ts'))
@@ -178,7 +196,7 @@ export class Volumes {
     const onDirty = (dirty: boolean) => this.#setDirty(id, dirty)
     try {
       const options = { name, records, clock: vfs.clock, timer, entropy, writersWait, onDirty }
-      store = await Store.open(options, { readonly })
+      store = await Store.open(options, { readonly, rescue })
     } catch (error) {
       await records.close()
       unlock()
@@ -215,11 +233,19 @@ export class Volumes {
 
   async #idOf(name: string, make: boolean): Promise<string> {
     for (;;) {
-      const known = (await this.#options.host.catalogue()).get(name)
+      const volumes = await this.#catalogue()
+      const known = volumes.get(name)
       if (known !== undefined) return known
+      for (const [each, id] of volumes)
+        if (id === undefined)
+          throw new ErrnoError(
+            'EIO',
+            name,
+            `the catalogue of volumes is damaged at "${each}"${each === name ? '' : `, which may have been "${name}"`}`,
+          )
       if (!make) throw new ErrnoError('ENOENT', name, `there is no volume "${name}"`)
       const id = newId(this.#options.entropy)
-      if (await this.#options.host.enter(new Map([[name, id]]), new Map([[name, undefined]]))) return id
+      if (await this.#options.host.enter(new Map([[name, entryOf(name, id)]]), new Map([[name, undefined]]))) return id
     }
   }
 
@@ -238,9 +264,15 @@ export class Volumes {
     await Promise.allSettled([...this.#open.values()].map(({ store }) => store.settled()))
   }
 
+  /** The ids of volumes by their names; undefined where the entry is damaged. */
+  async #catalogue(): Promise<ReadonlyMap<string, string | undefined>> {
+    const entries = await this.#options.host.catalogue()
+    return new Map([...entries].map(([name, entry]) => [name, idIn(name, entry)]))
+  }
+
   /** The ids of volumes by their names. */
-  ids(): Promise<ReadonlyMap<string, string>> {
-    return this.#options.host.catalogue()
+  async ids(): Promise<ReadonlyMap<string, string>> {
+    return new Map([...(await this.#catalogue())].flatMap(([name, id]) => (id === undefined ? [] : [[name, id]])))
   }
 
   /** As settled, for some volumes by their ids. Errors: why not all of one is on disk. */
@@ -258,34 +290,38 @@ export class Volumes {
 
   readonly calls: Answers<VolumeCalls> = {
     list: async (): Promise<VolumeInfo[]> =>
-      [...(await this.#options.host.catalogue())].map(([name, id]) => ({ name, mounted: this.#open.has(id) })),
+      [...(await this.#catalogue())].map(([name, id]) =>
+        id === undefined ? { name, mounted: false, damaged: true } : { name, mounted: this.#open.has(id) },
+      ),
     usage: (name): Promise<VolumeUsage> =>
-      this.#with(name, true, ({ usage: { stored, live, inodes } }) => ({
+      this.#with(name, true, ({ usage: { stored, live, inodes }, damage }) => ({
         bytes: live,
         storedBytes: stored,
         files: inodes,
+        damage,
       })),
     rename: async (from, to) => {
       const id = await this.#idOf(checkName(from), false)
       const expected = new Map([
-        [from, id],
+        [from, entryOf(from, id)],
         [checkName(to), undefined],
       ])
       const changes = new Map([
         [from, undefined],
-        [to, id],
+        [to, entryOf(to, id)],
       ])
       if (!(await this.#options.host.enter(changes, expected)))
         throw new ErrnoError('EEXIST', to, `there is a volume "${to}"`)
     },
     delete: async (name) => {
+      if (await this.#deletedDamaged(name)) return
       const id = await this.#idOf(checkName(name), false)
       await this.#inTurn(id, async () => {
         const { host } = this.#options
         const unlock = this.#open.has(id) ? undefined : await host.lock(id, { takeover: false, lost: () => {} })
         if (!unlock) throw new ErrnoError('EBUSY', name, `the volume "${name}" is in use`)
         try {
-          await host.enter(new Map([[name, undefined]]), new Map([[name, id]]))
+          await host.enter(new Map([[name, undefined]]), new Map([[name, entryOf(name, id)]]))
           await host.remove(id)
         } finally {
           unlock()
@@ -310,16 +346,24 @@ export class Volumes {
       }),
   }
 
+  /** Whether the name's entry was damaged, and is gone. */
+  async #deletedDamaged(name: string): Promise<boolean> {
+    const { host } = this.#options
+    const entry = (await host.catalogue()).get(name)
+    if (entry === undefined || idIn(name, entry) !== undefined) return false
+    return host.enter(new Map([[name, undefined]]), new Map([[name, entry]]))
+  }
+
   /** Does something with the store of a volume: the one that is open, or one that is opened for it. */
   async #with<T>(name: string, readonly: boolean, work: (store: Store) => T | Promise<T>): Promise<T> {
     const id = await this.#idOf(checkName(name), false)
     return this.#inTurn(id, async () => {
       const open = this.#open.get(id)
       if (open) return work(open.store)
-      const store = await this.#opened(name, id, { readonly, takeover: false })
-      const mount = this.#options.vfs.newMount(this.#filled(store, { data: '', readonly }))
+      const store = await this.#opened(name, id, { readonly, takeover: false, rescue: readonly })
+      const mount = this.#options.vfs.newMount(this.#filled(store, ''))
       try {
-        if (!readonly) await store.claim()
+        if (!store.readonly) await store.claim()
         return await work(store)
       } finally {
         this.#options.vfs.discard(mount)

@@ -21,6 +21,7 @@ export interface KeptOptions extends Partial<Pick<StoreOptions, 'cacheBytes' | '
   readonly clock?: TestClock
   readonly vfs?: Vfs
   readonly readonly?: boolean
+  readonly rescue?: boolean
   /** Options of the tmpfs. */
   readonly data?: string
 }
@@ -29,13 +30,13 @@ let lastByte = 0
 
 /** Opens a store as a volume is opened. */
 export async function openStore(records: KeyValueStore, vfs: Vfs, options: KeptOptions = {}) {
-  const { readonly = false, data = 'mode=755', timer = NO_TIMER, ...rest } = options
+  const { readonly = false, rescue = false, data = 'mode=755', timer = NO_TIMER, ...rest } = options
   const entropy = { fill: (bytes: Uint8Array) => void bytes.fill(++lastByte) }
   const settings = { name: 'test', records, clock: vfs.clock, entropy, timer, ...rest }
-  const store = await Store.open(settings, { readonly })
-  const internal = { journal: store.journal, readonly }
+  const store = await Store.open(settings, { readonly, rescue })
+  const internal = { journal: store.journal, readonly: store.readonly }
   const superblock = vfs.newFilesystem({ type: 'tmpfs', data, internal })
-  if (!readonly) await store.claim()
+  if (!store.readonly) await store.claim()
   return { store, superblock }
 }
 

@@ -635,7 +635,7 @@ function bitsOfPage(index: number, start: number, end: number): number {
   return blockBits(Math.max(0, start - base), Math.min(PAGE_SIZE, end - base))
 }
 
-function countBits(bits: number): number {
+export function countBits(bits: number): number {
   let count = 0
   for (let rest = bits; rest !== 0; rest &= rest - 1) count++
   return count

@@ -13,9 +13,10 @@ import type { Tmpfs } from './tmpfs.ts'
 /** What the kernel's struct simple_xattr takes besides name and value. */
 const OVERHEAD = 40
 
-function costOf(name: string, value: Uint8Array | undefined): number {
-  if (value === undefined || name.startsWith('system.') || name.startsWith('trusted.')) return 0
-  return OVERHEAD + utf8Length(name) + 1 + value.length
+/** What is charged for an attribute whose value has so many bytes; undefined: it is not there. */
+export function costOf(name: string, length: number | undefined): number {
+  if (length === undefined || name.startsWith('system.') || name.startsWith('trusted.')) return 0
+  return OVERHEAD + utf8Length(name) + 1 + length
 }
 
 export class TmpfsAttributes implements ExtendedAttributes {
@@ -35,14 +36,14 @@ export class TmpfsAttributes implements ExtendedAttributes {
 
   /** Errors: ENOSPC, and then the old value stays. */
   set(name: string, value: Uint8Array): void {
-    const more = costOf(name, value) - costOf(name, this.#values.get(name))
+    const more = costOf(name, value.length) - costOf(name, this.#values.get(name)?.length)
     if (!this.#filesystem.takeAttributeBytes(more)) throw new ErrnoError('ENOSPC')
     this.#values.set(name, value)
     this.#changed()
   }
 
   delete(name: string): boolean {
-    this.#filesystem.takeAttributeBytes(-costOf(name, this.#values.get(name)))
+    this.#filesystem.takeAttributeBytes(-costOf(name, this.#values.get(name)?.length))
     this.#changed()
     return this.#values.delete(name)
   }

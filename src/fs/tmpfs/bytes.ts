@@ -54,6 +54,11 @@ export class ByteWriter {
   /** Bytes, their count before them. */
   bytes(value: Uint8Array): void {
     this.number(value.length)
+    this.raw(value)
+  }
+
+  /** Bytes that say themselves where they end. */
+  raw(value: Uint8Array): void {
     this.#room(value.length)
     this.#bytes.set(value, this.#length)
     this.#length += value.length
@@ -118,6 +123,31 @@ export class ByteReader {
     return this.#at >= this.#end
   }
 
+  get at(): number {
+    return this.#at
+  }
+
+  /** Goes on where it was before. */
+  seek(at: number): void {
+    this.#at = at
+  }
+
+  /** Bytes that were read, as they are. */
+  between(start: number, end: number): Uint8Array {
+    return this.#bytes.subarray(start, end)
+  }
+
+  skip(count: number): void {
+    this.#take(count)
+  }
+
+  /** Goes over bytes or a text; gives how many there are. */
+  skipBytes(): number {
+    const length = this.number()
+    this.#take(length)
+    return length
+  }
+
   #take(count: number): number {
     const at = this.#at
     if (at + count > this.#end) this.#fail()
@@ -138,8 +168,10 @@ export class ByteReader {
   }
 
   number(): number {
-    let value = 0
-    let scale = 1
+    const first = this.byte()
+    if (first < 0x80) return first
+    let value = first & 0x7f
+    let scale = 128
     for (;;) {
       const byte = this.byte()
       value += (byte & 0x7f) * scale

@@ -12,16 +12,17 @@ import type { ByteWriter } from './bytes.ts'
 import type { TmpfsNode } from './inodes.ts'
 import { partOfCookie, partOfPage, writeItem } from './items.ts'
 import type { RecordChange } from './key-value-store.ts'
+import type { NodeTable } from './node-table.ts'
 import { begin, chunkKey, type Root } from './records.ts'
+import { groupOf, INODES } from './tally.ts'
 
-const INODES = 256
 /** A checkpoint begins when the log has grown so much, or by half of what the chunks take. */
 const LEAST_LOG = 512 * 1024
 const MOST_RECORDS = 1000
 /** Milliseconds of a step. */
 const STEP = 4
 
-const chunkOf = (ino: number, part: number) => (part === 0 ? String(Math.floor(ino / INODES)) : `${ino}.${part}`)
+const chunkOf = (ino: number, part: number) => (part === 0 ? String(groupOf(ino)) : `${ino}.${part}`)
 
 interface UnderWay {
   /** The log from here on stays. */
@@ -37,6 +38,7 @@ export class Checkpoint {
   lastChunk = 0
   readonly #now: () => number
   #stale = new Set<string>()
+  #lastStale = -1
   #underWay: UnderWay | undefined
   /** What the last step took from `left`, in case it fails. */
   #step: string[] = []
@@ -54,7 +56,9 @@ export class Checkpoint {
 
   /** A part of an inode is not as its chunk says. */
   changed(ino: number, part: number): void {
+    if (part === 0 && groupOf(ino) === this.#lastStale) return
     this.#stale.add(chunkOf(ino, part))
+    if (part === 0) this.#lastStale = groupOf(ino)
   }
 
   /** Whether the next commit is to write chunks, whether anything else has changed or not. */
@@ -68,11 +72,11 @@ export class Checkpoint {
     return this.#underWay !== undefined
   }
 
-  /** Runs what must not take long. */
-  timed<T>(work: () => T): T {
+  /** Runs what must not take long: it ends, when it can, once it `isOver`. */
+  timed<T>(work: (isOver: () => boolean) => T): T {
     const start = this.#now()
     try {
-      return work()
+      return work(() => this.#now() > start + STEP)
     } finally {
       this.longestStep = Math.max(this.longestStep, this.#now() - start)
     }
@@ -80,7 +84,7 @@ export class Checkpoint {
 
   /** The chunks of this step; and with the last ones the root that refers to them. */
   step(
-    nodes: ReadonlyMap<number, TmpfsNode>,
+    nodes: NodeTable,
     store: string,
     root: Root,
     numbers: Pick<Root, 'lastIno' | 'lastSegment'>,
@@ -90,15 +94,15 @@ export class Checkpoint {
     const underWay = this.#underWay
     this.#step = []
     if (!underWay) return { records: [], root: undefined }
-    return this.timed(() => {
+    return this.timed((isOver) => {
       if (underWay.written.size === 0 && underWay.left.size === 0) {
         for (const what of this.#stale) underWay.left.add(what)
         this.#stale.clear()
+        this.#lastStale = -1
       }
       const records: RecordChange[] = []
-      const end = this.#now() + STEP
       for (const what of underWay.left) {
-        if (this.#step.length > 0 && this.#now() > end) break
+        if (this.#step.length > 0 && isOver()) break
         this.#step.push(what)
         underWay.left.delete(what)
         const bytes = chunk(nodes, store, what)
@@ -139,7 +143,7 @@ export class Checkpoint {
   }
 }
 
-function chunk(nodes: ReadonlyMap<number, TmpfsNode>, store: string, what: string): Uint8Array | undefined {
+function chunk(nodes: NodeTable, store: string, what: string): Uint8Array | undefined {
   const writer = begin('chunk')
   writer.text(store)
   writer.text(what)
@@ -150,6 +154,7 @@ function chunk(nodes: ReadonlyMap<number, TmpfsNode>, store: string, what: strin
     if (node) writePart(writer, node, part)
   } else {
     for (let ino = first * INODES; ino < (first + 1) * INODES; ino++) {
+      if (nodes.copyItem(ino, what, writer)) continue
       const node = nodes.get(ino)
       if (node) writePart(writer, node, 0)
     }

@@ -5,7 +5,8 @@
 
 import type { TmpfsFile } from './inodes.ts'
 import type { Journal } from './journal.ts'
-import type { Kept, Segment, Segments } from './segments.ts'
+import type { NodeTable } from './node-table.ts'
+import { isUnused, type Kept, type Segment, type Segments } from './segments.ts'
 
 /** A page that gets another place. */
 export interface Move {
@@ -39,48 +40,69 @@ function isWanted(segments: Segments, pinned: ReadonlySet<number>, factor: numbe
   return size > factor * live + SLACK || small > MOST_SMALL
 }
 
-/** The pages to move now. What they were in is empty then. */
-export function chooseMoves(
-  segments: Segments,
-  pinned: ReadonlySet<number>,
-  journal: Journal,
-  { waiting }: { waiting: boolean },
-): Move[] {
-  const moves: Move[] = []
-  if (!isWanted(segments, pinned, waiting ? 1.8 : 1.4)) return moves
+export interface Cleaning {
+  readonly segments: Segments
+  readonly pinned: ReadonlySet<number>
+  readonly journal: Journal
+  readonly nodes: NodeTable
+  /** Somebody waits for the commit. */
+  readonly waiting: boolean
+  /** The step has taken long enough. */
+  readonly isOver: () => boolean
+}
+
+/** The pages to move now. A segment may be left with some of its pages: there is `more` to do. */
+export function chooseMoves(cleaning: Cleaning): { moves: readonly Move[]; more: boolean } {
+  const { segments, pinned, waiting } = cleaning
+  if (!isWanted(segments, pinned, waiting ? 1.8 : 1.4)) return { moves: [], more: false }
+  const step: Step = { moves: [], bytes: 0 }
   const victims = [...segments.byId.values()].filter(
-    ({ id, stored, damaged, size, live, isSmall }) =>
-      stored && !damaged && live > 0 && !pinned.has(id) && (isSmall || live < 0.8 * size),
+    (segment) =>
+      segment.stored &&
+      !segment.damaged &&
+      !isUnused(segment) &&
+      !pinned.has(segment.id) &&
+      (segment.isSmall || segment.live < 0.8 * segment.size),
   )
   victims.sort((a, b) => Number(b.isSmall) - Number(a.isSmall) || a.live / a.size - b.live / b.size)
-  let bytes = 0
-  for (const segment of victims) {
-    if (bytes > 0 && bytes + segment.live > STEP) break
-    bytes += empty(segment, segments, journal, moves)
-  }
-  return moves
+  const done = victims.every((victim) => empty(victim, cleaning, step))
+  return { moves: step.moves, more: !done }
 }
 
 chooseMoves.wanted = (segments: Segments, pinned: ReadonlySet<number>) => isWanted(segments, pinned, 1.4)
 
-function empty(segment: Segment, segments: Segments, journal: Journal, moves: Move[]): number {
-  let moved = 0
-  for (const kept of [...segment.pages]) {
-    const { file, index } = kept
-    const { data, filesystem } = file
-    const page = data?.page(index)
-    if (!data || page?.kept !== kept) continue
-    let bytes: Uint8Array
-    try {
-      const isHere = page.bytes.length > 0
-      bytes = isHere ? page.bytes.subarray(page.start, page.start + page.end) : segments.peek(kept, filesystem.pool)
-    } catch {
-      // Whoever reads the page is told that it is damaged.
-      return moved
-    }
-    moves.push({ file, index, bytes, from: kept })
-    journal.pageChanged(file, index)
-    moved += bytes.length
+interface Step {
+  readonly moves: Move[]
+  bytes: number
+}
+
+/** False if the step is over. */
+function empty({ groups, pages }: Segment, { segments, nodes, journal, isOver }: Cleaning, step: Step): boolean {
+  for (const group of groups) {
+    nodes.makeFiles(group)
+    if (isOver()) return false
   }
-  return moved
+  for (const kept of pages) {
+    const move = moveOf(kept, segments)
+    if (!move) continue
+    step.moves.push(move)
+    step.bytes += move.bytes.length
+    journal.pageChanged(move.file, move.index)
+    if (step.bytes >= STEP || isOver()) return false
+  }
+  return true
+}
+
+/** Undefined for a page that is damaged: it stays, and who reads it is told. */
+function moveOf(kept: Kept, segments: Segments): Move | undefined {
+  const { file, index } = kept
+  const page = file.data?.page(index)
+  if (page?.kept !== kept) return undefined
+  if (page.bytes.length > 0)
+    return { file, index, bytes: page.bytes.subarray(page.start, page.start + page.end), from: kept }
+  try {
+    return { file, index, bytes: segments.peek(kept, file.filesystem.pool), from: kept }
+  } catch {
+    return undefined
+  }
 }

@@ -10,6 +10,7 @@ import type { TmpfsNode } from './inodes.ts'
 import { writeGone, writeItem } from './items.ts'
 import type { Change, Journal } from './journal.ts'
 import type { KeyValueStore, RecordChange } from './key-value-store.ts'
+import type { NodeTable } from './node-table.ts'
 import { Packer } from './pack.ts'
 import { begin, encodeHead, encodeRoot, HEAD, type Head, logKey, ROOT, type Root, segmentKey } from './records.ts'
 import type { Segment, Segments } from './segments.ts'
@@ -23,7 +24,7 @@ export interface Committing {
   readonly segments: Segments
   readonly records: KeyValueStore
   /** Inodes that are in the store, by their numbers. */
-  readonly nodes: Map<number, TmpfsNode>
+  readonly nodes: NodeTable
   readonly checkpoint: Checkpoint
   readonly filesystem: Tmpfs
   readonly head: Head

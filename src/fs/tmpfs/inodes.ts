@@ -156,8 +156,10 @@ class FirstAttribute implements ExtendedAttributes {
 }
 
 export interface Entry extends ListedEntry {
-  /** Undefined once the name was removed; the entry stays in the order, with its cookie, until the next clean-up. */
+  /** Undefined while it is only in the store. */
   inode: TmpfsNode | undefined
+  /** The name is; the entry stays in the order, with its cookie, until the next clean-up. */
+  removed: boolean
 }
 
 export class TmpfsDirectory extends TmpfsInode implements DirectoryInode {
@@ -166,6 +168,8 @@ export class TmpfsDirectory extends TmpfsInode implements DirectoryInode {
   /** The entries by cookie, removed ones among them until they are the larger half. */
   #order: Entry[] = []
   #nextCookie = 3
+  /** Why more names may be in it than are known, if that is so. */
+  #lost: string | undefined
 
   constructor(filesystem: Tmpfs, what: NewInode) {
     super(filesystem, what)
@@ -177,19 +181,32 @@ export class TmpfsDirectory extends TmpfsInode implements DirectoryInode {
     return 20 * (this.#entries.size + 2)
   }
 
+  /** Errors: EIO for what is damaged in the store. */
   lookup(name: string): Inode | undefined {
-    return this.#entries.get(name)?.inode
+    const entry = this.#entries.get(name)
+    if (entry) entry.inode ??= this.filesystem.journal!.owner.inode(entry.ino)
+    else this.#requireWhole()
+    return entry?.inode
   }
 
+  #requireWhole(): void {
+    if (this.#lost !== undefined) throw new ErrnoError('EIO', undefined, this.#lost)
+  }
+
+  /** Errors: EIO. */
   isEmpty(): boolean {
-    return this.#entries.size === 0
+    if (this.#entries.size > 0) return false
+    this.#requireWhole()
+    return true
   }
 
+  /** Errors: EIO behind the last one, if there may have been more. */
   *entries(after: number): Generator<ListedEntry> {
     for (let i = this.#indexBehind(after); i < this.#order.length; i++) {
       const entry = this.#order[i]!
-      if (entry.inode) yield entry
+      if (!entry.removed) yield entry
     }
+    this.#requireWhole()
   }
 
   create(name: string, what: NewInode): Inode {
@@ -248,7 +265,7 @@ export class TmpfsDirectory extends TmpfsInode implements DirectoryInode {
   }
 
   #add(name: string, inode: TmpfsNode): void {
-    const entry: Entry = { name, ino: inode.ino, kind: inode.kind, cookie: this.#nextCookie++, inode }
+    const entry: Entry = { name, ino: inode.ino, kind: inode.kind, cookie: this.#nextCookie++, inode, removed: false }
     this.#entries.add(name, entry)
     this.#order.push(entry)
     this.filesystem.journal?.entered(this, entry, inode)
@@ -262,11 +279,12 @@ export class TmpfsDirectory extends TmpfsInode implements DirectoryInode {
     return this.#entries.get(name)
   }
 
-  /** Entries as they were stored, in the order of their cookies. */
-  restore(entries: readonly Entry[], nextCookie: number): void {
-    this.#order = [...entries]
+  /** Entries as they were stored, in the order of their cookies; `lost` is why these may not be all. */
+  restore(entries: Entry[], nextCookie: number, lost?: string): void {
+    this.#order = entries
     for (const entry of entries) this.#entries.add(entry.name, entry)
     this.#nextCookie = nextCookie
+    this.#lost = lost
   }
 
   #remove(name: string): void {
@@ -274,9 +292,10 @@ export class TmpfsDirectory extends TmpfsInode implements DirectoryInode {
     if (!entry) return
     this.#entries.delete(name)
     entry.inode = undefined
+    entry.removed = true
     this.filesystem.journal?.left(this, entry)
     if (this.#order.length > 32 && this.#order.length > 2 * this.#entries.size) {
-      this.#order = this.#order.filter((each) => each.inode)
+      this.#order = this.#order.filter((each) => !each.removed)
     }
   }
 
@@ -379,7 +398,7 @@ function adoptSource(this: TmpfsFile, source: PageSource): void {
 }
 
 /** Linux keeps a target of fewer than 128 bytes in the inode; a longer one takes a page. */
-const SHORT_SYMLINK = 128
+export const SHORT_SYMLINK = 128
 
 class TmpfsSymlink extends TmpfsInode implements SymlinkInode {
   readonly kind = 'symlink'

@@ -5,6 +5,7 @@
 
 import { ErrnoError } from '../../abi/errno.ts'
 import type { FileKind } from '../../abi/syscalls.ts'
+import { utf8Length } from '../../abi/utf8.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
 import type { TmpfsDirectory, TmpfsFile, TmpfsNode } from './inodes.ts'
 import type { Kept } from './segments.ts'
@@ -18,8 +19,10 @@ const XATTRS = 16
 const KINDS: readonly FileKind[] = ['file', 'directory', 'symlink', 'fifo', 'socket', 'char', 'block']
 
 /** Names of a directory and pages of a file are in parts, by cookie and by index: part 0 goes with the inode. */
-export const partOfCookie = (cookie: number) => Math.floor(cookie / 1024)
-export const partOfPage = (index: number) => Math.floor(index / 4096)
+const COOKIES_OF_PART = 1024
+export const PAGES_OF_PART = 4096
+export const partOfCookie = (cookie: number) => Math.floor(cookie / COOKIES_OF_PART)
+export const partOfPage = (index: number) => Math.floor(index / PAGES_OF_PART)
 
 export interface ItemParts {
   readonly attributes: boolean
@@ -152,37 +155,110 @@ export class StoredInode {
   pages: StoredPages | undefined
 }
 
-type Touched = (ino: number, part: number) => void
+/** Hears of the parts that items are about. */
+export type Touched = (ino: number, part: number) => void
+const NOBODY: Touched = () => {}
 
-/** Reads the items that are left in a record; `touched` hears of the parts that they are about. */
-export function readItems(reader: ByteReader, inodes: Map<number, StoredInode>, touched: Touched = () => {}): void {
+/** Reads the items that are left in a record. */
+export function readItems(reader: ByteReader, inodes: Map<number, StoredInode>): void {
   while (!reader.done) {
     const ino = reader.number()
-    const flags = reader.byte()
-    touched(ino, 0)
-    if (flags === 0) {
-      const gone = inodes.get(ino)
-      for (const { cookie } of gone?.names?.values() ?? []) touched(ino, partOfCookie(cookie))
-      gone?.pages?.forEach((index) => {
-        touched(ino, partOfPage(index))
-      })
-      inodes.delete(ino)
-      continue
-    }
-    let inode = inodes.get(ino)
-    if (!inode) {
-      inode = new StoredInode()
-      inodes.set(ino, inode)
-    }
-    if (flags & ATTRIBUTES) readAttributes(reader, inode, flags)
-    if (flags & NAMES) readNames(reader, inode, ino, touched)
-    if (flags & PAGES) readPages(reader, inode, ino, touched)
+    const inode = readItem(reader, ino, inodes.get(ino))
+    if (inode) inodes.set(ino, inode)
+    else inodes.delete(ino)
   }
 }
 
+/** Reads an item, behind its number: the inode as it is then, if there is one. `known` is what was known of it. */
+export function readItem(
+  reader: ByteReader,
+  ino: number,
+  known: StoredInode | undefined,
+  touched: Touched = NOBODY,
+): StoredInode | undefined {
+  const flags = reader.byte()
+  touched(ino, 0)
+  if (flags === 0) {
+    for (const { cookie } of known?.names?.values() ?? []) touched(ino, partOfCookie(cookie))
+    known?.pages?.forEach((index) => {
+      touched(ino, partOfPage(index))
+    })
+    return undefined
+  }
+  const inode = known ?? new StoredInode()
+  if (flags & ATTRIBUTES) readAttributes(reader, inode, flags)
+  if (flags & NAMES) readNames(reader, inode, ino, touched)
+  if (flags & PAGES) readPages(reader, inode, ino, touched)
+  return inode
+}
+
+/** Counts what inodes take and refer to, without making any. */
+export interface Measure {
+  inode(ino: number, kind: FileKind, nlink: number): void
+  /** A symbolic link's target has so many bytes. */
+  target(length: number): void
+  attribute(name: string, length: number): void
+  name(ino: number, cookie: number): void
+  /** One that is no hole; its `length` bytes lie in the segment, if there are any. */
+  page(index: number, present: number, length: number, segment: number): void
+}
+
+/** Goes over an item, behind its number. */
+export function measureItem(reader: ByteReader, ino: number, measure: Measure): void {
+  const flags = reader.byte()
+  if (flags & ATTRIBUTES) {
+    const kind = kindOf(reader.byte())
+    for (let i = 0; i < 3; i++) reader.number()
+    measure.inode(ino, kind, reader.number())
+    if (flags & WIDE_TIMES) for (let i = 0; i < 4; i++) reader.skipBytes()
+    else reader.skip(32)
+    if (kind === 'symlink') measure.target(reader.skipBytes())
+    else reader.number()
+    if (flags & XATTRS)
+      for (let count = reader.number(); count > 0; count--) measure.attribute(reader.text(), reader.skipBytes())
+  }
+  if (flags & NAMES)
+    for (let count = reader.number(); count > 0; count--) {
+      reader.skipBytes()
+      const child = reader.number()
+      if (child > 0) measure.name(child, reader.number())
+    }
+  if (flags & PAGES)
+    for (let count = reader.number(); count > 0; count--) {
+      const index = reader.number()
+      const present = reader.number()
+      if (present === 0) continue
+      reader.number()
+      const length = reader.number()
+      const segment = length === 0 ? 0 : reader.number()
+      if (length > 0) {
+        reader.number()
+        reader.u32()
+      }
+      measure.page(index, present - 1, length, segment)
+    }
+}
+
+/** The same of an inode that was read. */
+export function measureInode(ino: number, inode: StoredInode, measure: Measure): void {
+  const { kind, nlink, target, xattrs, names, pages } = inode
+  if (kind) measure.inode(ino, kind, nlink)
+  if (kind === 'symlink') measure.target(utf8Length(target))
+  for (const [name, value] of xattrs ?? []) measure.attribute(name, value.length)
+  for (const name of names?.values() ?? []) measure.name(name.ino, name.cookie)
+  pages?.forEach((index, { present, length, segment }) => {
+    measure.page(index, present, length, segment)
+  })
+}
+
+function kindOf(number: number): FileKind {
+  const kind = KINDS[number]
+  if (!kind) throw new ErrnoError('EIO', undefined, 'a stored file is of an unknown kind')
+  return kind
+}
+
 function readAttributes(reader: ByteReader, inode: StoredInode, flags: number): void {
-  inode.kind = KINDS[reader.byte()]
-  if (!inode.kind) throw new ErrnoError('EIO', undefined, 'a stored file is of an unknown kind')
+  inode.kind = kindOf(reader.byte())
   inode.mode = reader.number()
   inode.uid = reader.number()
   inode.gid = reader.number()

@@ -25,6 +25,8 @@ export interface Change {
 export interface JournalOwner {
   readonly segments: Segments
   attach(filesystem: Tmpfs): void
+  /** One that has a name in the store. Errors: EIO for one that is damaged there. */
+  inode(ino: number): TmpfsNode
   /** There is something to commit where there was nothing. */
   dirtied(): void
   /** So many bytes more were written, or are about to be. Throws WouldBlock where writers must wait for the store. */
@@ -43,11 +45,17 @@ export class Journal {
   }
 
   attach(filesystem: Tmpfs): void {
+    this.unheard(() => this.owner.attach(filesystem))
+  }
+
+  /** What is done changes nothing: it makes what is in the store already. */
+  unheard<T>(work: () => T): T {
+    const before = this.#paused
     this.#paused = true
     try {
-      this.owner.attach(filesystem)
+      return work()
     } finally {
-      this.#paused = false
+      this.#paused = before
     }
   }
 

@@ -45,6 +45,12 @@ export function opened(kind: RecordKind, key: string, bytes: unknown): ByteReade
   return reader
 }
 
+/** What is wrong with a record that could not be opened. Throws what tells of anything else. */
+export function faultOf(error: unknown): string {
+  if (error instanceof ErrnoError && error.detail !== undefined) return error.detail
+  throw error
+}
+
 /** Who may write, and how far the log goes: every transaction compares it. */
 export interface Head {
   /** 16 random bytes as hexadecimal digits: no other store has them. */

@@ -2,8 +2,9 @@
  * Where the bytes of pages lie in a store: in segments of up to about a megabyte, pages of any files one behind the other. A
  * segment never changes; its pages die one by one, and with the last of them its record goes.
  *
- * Invariants: `segment.pages` are the pages that live in it, in memory's view, and `live` is what they take. The bytes of pages
- * in memory that are kept, `resident`, are within the limit, but for the page that came last.
+ * Invariants: the pages that live in a segment, in memory's view, are its `pages`, and `unseen` ones of inodes that are in the store
+ * only; `live` is what they all take. The bytes of pages in memory that are kept, `resident`, are within the limit, but for the page
+ * that came last.
  */
 
 import { ErrnoError } from '../../abi/errno.ts'
@@ -17,6 +18,7 @@ export const SEGMENT_SIZE = 1 << 20
 /** Pages are read in windows of this, since one call to the host costs about the same for 4 KiB as for these. */
 const WINDOW = 256 * 1024
 const MOST_WINDOWS = 16
+const NO_BYTES = new Uint8Array(0)
 
 export interface Segment {
   readonly id: number
@@ -24,6 +26,9 @@ export interface Segment {
   /** A small one is bytes in a record of the database, a large one a Blob. */
   readonly isSmall: boolean
   readonly pages: Set<Kept>
+  unseen: number
+  /** Of which groups of inodes the unseen ones are. */
+  readonly groups: Set<number>
   live: number
   value: StoredValue
   /** Its record is in the store. */
@@ -31,6 +36,9 @@ export interface Segment {
   /** One of its pages is not what it was: it is left where it is. */
   damaged: boolean
 }
+
+/** No page lives in it. */
+export const isUnused = ({ pages, unseen }: Segment) => pages.size === 0 && unseen === 0
 
 /** A page of a file in a segment; one without bytes is in none. */
 export class Kept implements KeptPage {
@@ -81,11 +89,29 @@ export class Segments {
 
   add(id: number, size: number, value: StoredValue, stored: boolean): Segment {
     const isSmall = value instanceof Uint8Array
-    const segment: Segment = { id, size, isSmall, value, stored, pages: new Set(), live: 0, damaged: false }
+    const none = { pages: new Set<Kept>(), live: 0, unseen: 0, groups: new Set<number>() }
+    const segment: Segment = { id, size, isSmall, value, stored, damaged: false, ...none }
     this.byId.set(id, segment)
     this.size += size
     this.lastId = Math.max(this.lastId, id)
     return segment
+  }
+
+  /** A page of an inode that is not in memory lives in it; with -1 no longer. A segment that is missing is a fault of its pages. */
+  expect(id: number, length: number, group: number, sign: number): void {
+    const segment = this.byId.get(id) ?? this.add(id, 0, NO_BYTES, true)
+    segment.live += sign * length
+    segment.unseen += sign
+    this.live += sign * length
+    segment.groups.add(group)
+  }
+
+  /** A page that was expected is of an inode in memory now. */
+  arrive(kept: Kept): void {
+    const { segment } = kept
+    if (!segment) return
+    segment.pages.add(kept)
+    if (--segment.unseen === 0) segment.groups.clear()
   }
 
   remove(segment: Segment): void {
@@ -110,7 +136,7 @@ export class Segments {
     if (!segment?.pages.delete(kept)) return
     segment.live -= length
     this.live -= length
-    if (segment.pages.size === 0) this.dead.add(segment)
+    if (isUnused(segment)) this.dead.add(segment)
     if (this.#resident.delete(kept)) this.#residentBytes -= length
   }
 

@@ -18,7 +18,7 @@ import { Commit, deletions } from './commit.ts'
 import type { TmpfsNode } from './inodes.ts'
 import { Journal, type JournalOwner } from './journal.ts'
 import { type KeyValueStore, type RecordChange, type StoredValue, StoreFailure } from './key-value-store.ts'
-import { readTree } from './read-tree.ts'
+import { NodeTable } from './node-table.ts'
 import {
   decodeHead,
   decodeRoot,
@@ -36,9 +36,9 @@ import {
   segmentKey,
   snapshotKey,
 } from './records.ts'
-import { restoreFiles } from './restore.ts'
-import { type Segment, Segments } from './segments.ts'
+import { isUnused, type Segment, Segments } from './segments.ts'
 import { meaningOf, stale } from './store-errors.ts'
+import { StoredTree } from './stored-tree.ts'
 import type { Tmpfs } from './tmpfs.ts'
 import { Trees } from './trees.ts'
 import { type Waiter, Waiters } from './waiters.ts'
@@ -58,6 +58,13 @@ export interface StoreOptions {
   readonly onDirty?: (dirty: boolean) => void
 }
 
+export interface Opening {
+  /** To show what was committed; it must be there. */
+  readonly readonly?: boolean
+  /** Where a record of the log is damaged: to show what was there before it, read-only. */
+  readonly rescue?: boolean
+}
+
 export interface StoreUsage {
   /** Bytes of file data in the store, and what of them is in use. */
   readonly stored: number
@@ -73,6 +80,7 @@ export interface StoreUsage {
 /** A commit begins this long after the first change, at the latest: with the commit itself it is less than a second. */
 const COMMIT_AFTER = 400_000_000n
 const RETRY_AFTER = 1_000_000_000n
+const UPKEEP_AFTER = 20_000_000n
 /** And when so many bytes were written. */
 const COMMIT_BYTES = 8 << 20
 /** From here on writers wait for the commit that is under way. */
@@ -83,6 +91,8 @@ const DEFAULT_CACHE = 64 << 20
 export class Store implements JournalOwner {
   readonly journal = new Journal(this)
   readonly segments: Segments
+  /** Which records are damaged, and what that means; mostly none. */
+  readonly damage: readonly string[]
   /** Resolves when it is closed and all is on disk. Rejects with the reason why something is not. */
   readonly closed: Promise<void>
   readonly #options: StoreOptions
@@ -92,12 +102,11 @@ export class Store implements JournalOwner {
   readonly #checkpoint: Checkpoint
   readonly #trees: Trees
   readonly #readonly: boolean
-  #loaded: ReadonlyMap<string, StoredValue> | undefined
+  readonly #nodes: NodeTable
   #filesystem!: Tmpfs
   #head: Head
   #headRecord: Uint8Array
   #root: Root
-  #nodes = new Map<number, TmpfsNode>()
   #reserved = false
   #flight: Promise<void> | undefined
   /** The commit that is under way is not only upkeep. */
@@ -112,11 +121,13 @@ export class Store implements JournalOwner {
   #closing = false
   #close!: (closing: Promise<void>) => void
 
-  private constructor(options: StoreOptions, loaded: ReadonlyMap<string, StoredValue>, readonly: boolean) {
+  private constructor(
+    options: StoreOptions,
+    loaded: ReadonlyMap<string, StoredValue>,
+    { readonly, rescue }: Required<Opening>,
+  ) {
     this.#options = options
     this.#records = options.records
-    this.#readonly = readonly
-    this.#loaded = loaded
     this.segments = new Segments(options.records, options.cacheBytes ?? DEFAULT_CACHE)
     this.#checkpoint = new Checkpoint(() => Number(options.clock.monotonic()) / 1e6)
     this.closed = new Promise((resolve) => {
@@ -134,13 +145,23 @@ export class Store implements JournalOwner {
     this.#trees = new Trees(loaded)
     for (const [key, value] of loaded)
       if (key.startsWith('segment/')) this.segments.add(Number(key.slice(8)), sizeOf(value), value, true)
+    const tree = new StoredTree(loaded, this.#head, this.#root, {
+      ...{ segments: this.segments, volume: options.name, rescue },
+      touched: (ino, part) => this.#checkpoint.changed(ino, part),
+    })
+    this.#logBytes = tree.logBytes
+    this.segments.lastId = Math.max(this.segments.lastId, tree.lastSegment)
+    this.#nodes = new NodeTable(tree, this.segments)
+    this.#readonly = readonly || tree.damage.length > 0
+    this.damage = [...tree.damage, ...this.#trees.damage]
   }
 
   /**
-   * Reads a store; an empty one is made. Attach its journal to a new tmpfs, whose files come with that; then `claim` it, unless it
-   * is `readonly`. Errors: EIO for records that are missing, damaged or of another format: then nothing is changed.
+   * Reads a store; an empty one is made. Attach its journal to a new tmpfs, which is to be read-only if the store is; its files come
+   * with that. Then `claim` it, unless it is read-only. Errors: EIO for records that are of another format, or without which nothing
+   * can be said of the files: then nothing is changed.
    */
-  static async open(options: StoreOptions, { readonly = false } = {}): Promise<Store> {
+  static async open(options: StoreOptions, { readonly = false, rescue = false }: Opening = {}): Promise<Store> {
     let loaded: ReadonlyMap<string, StoredValue> = await options.records.load()
     if (loaded.size === 0) {
       if (readonly) throw new ErrnoError('ENOENT', undefined, `the volume "${options.name}" holds nothing yet`)
@@ -153,30 +174,27 @@ export class Store implements JournalOwner {
       })
       loaded = new Map(changes.map(({ key, value }) => [key, value]))
     }
-    return new Store(options, loaded, readonly)
+    return new Store(options, loaded, { readonly, rescue })
   }
 
-  /** Fills a new tmpfs. Errors: EIO. */
+  /** It was opened for that, or is damaged: nothing of it is changed. */
+  get readonly(): boolean {
+    return this.#readonly
+  }
+
+  /** Fills a new tmpfs. */
   attach(filesystem: Tmpfs): void {
-    const loaded = this.#loaded!
-    this.#loaded = undefined
-    const { inodes, lastIno, lastSegment, logBytes } = readTree(loaded, this.#head, this.#root, {
-      volume: this.#options.name,
-      changed: (ino, part) => this.#checkpoint.changed(ino, part),
-    })
-    this.#logBytes = logBytes
-    this.segments.lastId = Math.max(this.segments.lastId, lastSegment)
-    this.#nodes = restoreFiles(filesystem, inodes, {
-      what: 'the volume',
-      segments: this.segments,
-      lastIno,
-    })
     this.#filesystem = filesystem
+    this.#nodes.attach(filesystem)
+  }
+
+  inode(ino: number): TmpfsNode {
+    return this.#nodes.named(ino)
   }
 
   /** Becomes the one owner: whoever was it before cannot commit any more. Errors: EIO, ENOSPC, ESTALE. */
   async claim(): Promise<void> {
-    for (const segment of this.segments.byId.values()) if (segment.pages.size === 0) this.segments.dead.add(segment)
+    for (const segment of this.segments.byId.values()) if (isUnused(segment)) this.segments.dead.add(segment)
     this.#collect()
     const head = { ...this.#head, epoch: this.#head.epoch + 1 }
     const dead = this.#deadSegments()
@@ -281,12 +299,18 @@ export class Store implements JournalOwner {
   /** Takes all that has changed, as it is at this moment. */
   #freeze(): Commit | undefined {
     const waiting = this.#waiters.any
-    const moves = this.#checkpoint.timed(() =>
-      chooseMoves(this.segments, this.#trees.pinned, this.journal, { waiting }),
+    const { moves, more } = this.#checkpoint.timed((isOver) =>
+      chooseMoves({
+        ...{ segments: this.segments, pinned: this.#trees.pinned, journal: this.journal, nodes: this.#nodes },
+        ...{ waiting, isOver },
+      }),
     )
     const pendingChunks = this.#checkpoint.wants(this.#logBytes, this.#head.position + 1)
     const unneeded = this.#trees.garbage.size > 0 || this.#deadSegments().length > 0
-    if (this.journal.changes.size === 0 && !pendingChunks && !unneeded) return undefined
+    if (this.journal.changes.size === 0 && !pendingChunks && !unneeded) {
+      if (more) this.#arm(UPKEEP_AFTER)
+      return undefined
+    }
     const bytes = this.#writtenBytes
     this.#writtenBytes = 0
     return new Commit({
@@ -356,7 +380,7 @@ export class Store implements JournalOwner {
 
   #removed(garbage: readonly string[], dead: readonly Segment[]): void {
     this.#trees.removed(garbage)
-    for (const segment of dead) if (segment.pages.size === 0) this.segments.remove(segment)
+    for (const segment of dead) if (isUnused(segment)) this.segments.remove(segment)
   }
 
   /** Nothing of the commit happened, or nothing that counts: what it took has changed still. */
@@ -384,7 +408,7 @@ export class Store implements JournalOwner {
       if (this.#failed) this.#arm(RETRY_AFTER)
       else if (this.#writtenBytes > COMMIT_BYTES) this.#start()
       else if (this.journal.changes.size > 0) this.#arm(COMMIT_AFTER)
-      else if (this.#hasUpkeep) this.#arm(20_000_000n)
+      else if (this.#hasUpkeep) this.#arm(UPKEEP_AFTER)
     }
     this.#tellDirty()
   }
@@ -404,6 +428,10 @@ export class Store implements JournalOwner {
 
   /** A transaction apart from commits, when there is nothing to commit; what it is made of is asked for then. */
   async #apart<T>(make: () => { changes: readonly RecordChange[]; done: () => T }): Promise<T> {
+    if (this.#readonly) {
+      const why = this.damage.length > 0 ? `it is damaged: ${this.damage.join('; ')}` : 'it was opened for that'
+      throw new ErrnoError('EROFS', undefined, `the volume "${this.#options.name}" is only read: ${why}`)
+    }
     for (;;) {
       await this.settled()
       if (!this.dirty) break
@@ -429,7 +457,7 @@ export class Store implements JournalOwner {
     return result
   }
 
-  get snapshots(): { name: string; time: number }[] {
+  get snapshots(): Trees['snapshots'] {
     return this.#trees.snapshots
   }
 
@@ -437,7 +465,7 @@ export class Store implements JournalOwner {
   takeSnapshot(name: string): Promise<void> {
     return this.#apart(() => {
       this.#trees.requireFree(name)
-      const segments = [...this.segments.byId.values()].filter(({ pages }) => pages.size > 0).map(({ id }) => id)
+      const segments = [...this.segments.byId.values()].filter((each) => !isUnused(each)).map(({ id }) => id)
       const snapshot = { time: Number(this.#options.clock.realtime() / 1_000_000n), segments, root: this.#closedRoot() }
       return {
         changes: [{ key: snapshotKey(name), value: encodeSnapshot(snapshot) }],
@@ -458,7 +486,7 @@ export class Store implements JournalOwner {
   /** Errors: ENOENT; as sync. */
   deleteSnapshot(name: string): Promise<void> {
     return this.#apart(() => {
-      this.#trees.snapshot(name)
+      this.#trees.requireThere(name)
       return {
         changes: [{ key: snapshotKey(name), value: undefined }],
         done: () => {

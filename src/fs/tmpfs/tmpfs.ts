@@ -39,6 +39,14 @@ export interface TmpfsSetup extends TmpfsOptions {
   readonly journal?: Journal
 }
 
+/** What inodes take that are in a store. */
+export interface StoredCounts {
+  readonly inodes: number
+  readonly blocks: number
+  readonly attributeBytes: number
+  readonly lastIno: number
+}
+
 export class Tmpfs implements Filesystem, BlockQuota {
   readonly type: string
   readonly dev: number
@@ -115,6 +123,24 @@ export class Tmpfs implements Filesystem, BlockQuota {
     } finally {
       this.#restoring = false
       this.#lastIno = lastIno
+    }
+  }
+
+  /** Counts what is in a store, whatever the limits say. The next new inode has a number above `lastIno`. */
+  count({ inodes, blocks, attributeBytes, lastIno }: StoredCounts): void {
+    this.#usedInodes += inodes
+    this.#usedBlocks += blocks
+    this.#attributeBytes += attributeBytes
+    this.#lastIno = lastIno
+  }
+
+  /** As `restore`, for what counts already. */
+  restoreCounted(make: Parameters<Tmpfs['restore']>[1]): void {
+    const counts = [this.#usedInodes, this.#usedBlocks, this.#attributeBytes] as const
+    try {
+      this.restore(this.#lastIno, make)
+    } finally {
+      ;[this.#usedInodes, this.#usedBlocks, this.#attributeBytes] = counts
     }
   }
 

@@ -57,7 +57,7 @@ describe('a container comes back', () => {
     expect(second.runtime.state('c').status).toBe('created')
     const { containers, volumes } = await manifestOf(saved)
     expect(containers[0]!.mounts.find(({ unique }) => unique === '/data')).toMatchObject({ data: 'size=1m,mode=750' })
-    expect(volumes).toEqual([{ name: 'notes', id: site.names.get('notes') }])
+    expect(volumes).toEqual([{ name: 'notes', id: [...site.databases.keys()][0] }])
   })
 
   test('D078 the changes over its lower layers alone, while a program runs in it and goes on', async () => {

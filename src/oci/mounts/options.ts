@@ -10,6 +10,7 @@ export interface MountOptions {
   readonly data: string
   readonly recursive: boolean
   readonly takeover: boolean
+  readonly rescue: boolean
   /** Set once it is mounted. */
   readonly propagation: PropagationOption | undefined
 }
@@ -38,8 +39,10 @@ const switches: Record<string, (flags: Flags) => void> = {
   diratime: (flags) => (flags.nodiratime = false),
 }
 
-/** Of a volume: it is taken from whoever has it. */
-export const TAKEOVER = 'takeover'
+/** Of a volume: it is taken from whoever has it; where it is damaged beyond telling what was committed last, what was before is shown. */
+const TAKEOVER = 'takeover'
+const RESCUE = 'rescue'
+export const OF_VOLUME: readonly string[] = [TAKEOVER, RESCUE]
 
 /**
  * Reads a mount's options; those of its type itself are as `type` has them. An unknown one is left out and warned about, with its
@@ -54,7 +57,7 @@ export function mountOptions(
   const flags: Flags = {}
   const data: string[] = []
   let recursive = false
-  let takeover = false
+  const ofVolume = new Set<string>()
   let propagation: PropagationOption | undefined
   for (const [i, option] of given.entries()) {
     const set = Object.hasOwn(switches, option) ? switches[option] : undefined
@@ -66,9 +69,10 @@ export function mountOptions(
     if (set) set(flags)
     else if (spreading) propagation = spreading
     else if (option === 'bind' || option === 'rbind') recursive = option === 'rbind'
-    else if (option === TAKEOVER && type.data.includes(option)) takeover = true
+    else if (OF_VOLUME.includes(option) && type.data.includes(option)) ofVolume.add(option)
     else if (type.data.includes(key!)) data.push(option)
     else if (option !== 'defaults') warn(`${place}.options[${i}]: unknown option "${option}", ignored`)
   }
-  return { flags, data: data.join(','), recursive, takeover, propagation }
+  const [takeover, rescue] = [ofVolume.has(TAKEOVER), ofVolume.has(RESCUE)]
+  return { flags, data: data.join(','), recursive, takeover, rescue, propagation }
 }

@@ -11,7 +11,7 @@ import { resolve } from '../../vfs/path-walk.ts'
 import { FuseServers } from '../fuse-servers.ts'
 import { erofs } from './erofs.ts'
 import { overlayOf, overMemory, volumeAsUpper, withUpper } from './layering.ts'
-import { TAKEOVER } from './options.ts'
+import { OF_VOLUME } from './options.ts'
 import type { PreparedMount } from './prepare.ts'
 import type { SetUp } from './set-up.ts'
 import { verityByPath } from './verity.ts'
@@ -43,7 +43,7 @@ const OF_TMPFS = ['size', 'nr_blocks', 'nr_inodes', 'mode', 'uid', 'gid', 'noswa
 
 export const TMPFS: MountType = {
   filesystem: 'tmpfs',
-  data: [...OF_TMPFS, TAKEOVER],
+  data: [...OF_TMPFS, ...OF_VOLUME],
   plainData: true,
   make: tmpfs,
 }
@@ -53,7 +53,11 @@ export const EROFS: MountType = { filesystem: 'erofs', data: [], make: erofs }
 const TYPES: Readonly<Record<string, MountType>> = {
   tmpfs: TMPFS,
   bind: { filesystem: 'gofer', data: [], make: bind },
-  overlay: { filesystem: 'overlay', data: ['lowerdir', 'upperdir', 'workdir', 'userxattr', TAKEOVER], make: overlay },
+  overlay: {
+    filesystem: 'overlay',
+    data: ['lowerdir', 'upperdir', 'workdir', 'userxattr', ...OF_VOLUME],
+    make: overlay,
+  },
   proc: kernelType('proc'),
   sysfs: kernelType('sysfs'),
   // As gVisor has it: what is bound has the type `none` in many specs, and says so by an option.

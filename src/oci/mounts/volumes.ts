@@ -1,7 +1,7 @@
 /** The volumes that a spec's mounts name: opened before anything is mounted, for that takes time. */
 
 import { parseOverlayOptions } from '../../fs/overlay/options.ts'
-import { volumeName } from '../volumes.ts'
+import { type Acquire, volumeName } from '../volumes.ts'
 import type { PreparedMount } from './prepare.ts'
 import { namedError, type SetUp } from './set-up.ts'
 import type { Upper } from './uppers.ts'
@@ -9,14 +9,14 @@ import type { Upper } from './uppers.ts'
 /** Opens the volume that a mount names, if it does. Errors: those of Volumes.acquire, with the mount's place. */
 export async function acquireVolume(setUp: SetUp, mount: PreparedMount): Promise<void> {
   const { type, place, destination, options, upper } = mount
-  const { flags, data, takeover } = options
+  const { flags, data, takeover, rescue } = options
   if (upper) return acquireUpper(setUp, place, destination, upper)
   try {
     const volume = volumeOf(mount)
     if (volume === undefined) return
     const alone = type === 'overlay'
-    const how = { readonly: flags.readonly === true, takeover, alone, data: alone ? 'mode=755' : data }
-    setUp.acquired.set(place, await setUp.volumes.acquire(volume, how))
+    const how = { readonly: flags.readonly === true, takeover, rescue, alone, data: alone ? 'mode=755' : data }
+    await acquire(setUp, place, volume, how)
   } catch (error) {
     throw namedError(error, place, destination)
   }
@@ -24,7 +24,7 @@ export async function acquireVolume(setUp: SetUp, mount: PreparedMount): Promise
 
 /** Opens the volume that takes the changes of a mount, if one does. Errors: as acquireVolume. */
 export async function acquireUpper(
-  { acquired, volumes }: SetUp,
+  setUp: SetUp,
   place: string,
   destination: string,
   { volume, size }: Upper,
@@ -32,10 +32,17 @@ export async function acquireUpper(
   if (volume === undefined) return
   const data = `mode=755${size === undefined ? '' : `,size=${size}`}`
   try {
-    acquired.set(place, await volumes.acquire(volume, { readonly: false, takeover: false, alone: true, data }))
+    await acquire(setUp, place, volume, { readonly: false, takeover: false, rescue: false, alone: true, data })
   } catch (error) {
     throw namedError(error, place, destination)
   }
+}
+
+async function acquire({ acquired, volumes, warn }: SetUp, place: string, volume: string, how: Acquire): Promise<void> {
+  const opened = await volumes.acquire(volume, how)
+  acquired.set(place, opened)
+  const state = opened.mount.readonly ? 'read-only' : 'mounted'
+  for (const fault of opened.damage) warn(`${place}: the volume "${volume}" is ${state}: ${fault}`)
 }
 
 /** The volume that a mount names as its own, whatever takes its changes. */
