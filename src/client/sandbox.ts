@@ -32,8 +32,9 @@ export interface CreateOptions {
   upper?: Bytes
   /**
    * Where changes to files go that the page handed in: `root:memory` if left out, `none`, `all:memory` (also for the binds of
-   * the spec), or `volume:NAME` instead of `memory`, to keep them; with `,size=64m` behind it there is a limit. A list
-   * says it for the root and each bind of the spec: `['volume:root', 'none']`.
+   * the spec), or `volume:NAME` instead of `memory`, to keep them. Behind it there may be a limit, `,size=64m`, and behind a volume
+   * how much of what is on disk is in memory, too, `,cacheBytes=16m`. A list says it for the root and each bind of the spec:
+   * `['volume:root', 'none']`.
    */
   overlay?: string | readonly string[]
   /**

@@ -17,7 +17,7 @@ import { type TestClock, testVfs } from './overlays.ts'
 /** Time does not pass by itself: commits are begun by who asks for them. */
 export const NO_TIMER: Timer = { at: () => () => {} }
 
-export interface KeptOptions extends Partial<Pick<StoreOptions, 'cacheBytes' | 'writersWait' | 'onDirty' | 'timer'>> {
+export interface KeptOptions extends Partial<Pick<StoreOptions, 'writersWait' | 'onDirty' | 'timer'>> {
   readonly clock?: TestClock
   readonly vfs?: Vfs
   readonly readonly?: boolean

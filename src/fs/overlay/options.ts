@@ -10,11 +10,17 @@ export interface OverlayOptions {
   readonly workdir?: string
   /** Private attributes are named user.overlay.* instead of trusted.overlay.*. */
   readonly userxattr?: boolean
+  /** Of an upperdir that is a volume: its option, as text. */
+  readonly cacheBytes?: string
 }
+
+const VOLUME = 'volume:'
+const UNKNOWN = 'unknown; overlay knows lowerdir, upperdir, workdir, userxattr'
 
 /**
  * Reads `lowerdir=/a:/b,upperdir=/u,workdir=/w,userxattr`. A backslash takes the meaning from a colon, a comma or a
- * backslash behind it. With `names`, a lower may also be a name that means something to the caller.
+ * backslash behind it. With `names`, a lower may also be a name that means something to the caller, and the upper a volume, of which
+ * `cacheBytes` is.
  * Errors: EINVAL with the option in the detail.
  */
 export function parseOverlayOptions(data: string, { names = false } = {}): OverlayOptions {
@@ -36,7 +42,7 @@ export function parseOverlayOptions(data: string, { names = false } = {}): Overl
         options.lowerdirs = split(value ?? '', ':').map((each) => path(each, { name: names }))
         break
       case 'upperdir':
-        options.upperdir = path(value, { name: names && (value?.startsWith('volume:') ?? false) })
+        options.upperdir = path(value, { name: names && (value?.startsWith(VOLUME) ?? false) })
         break
       case 'workdir':
         options.workdir = path(value)
@@ -45,12 +51,21 @@ export function parseOverlayOptions(data: string, { names = false } = {}): Overl
         if (value !== undefined) throw fault('takes no value')
         options.userxattr = true
         break
+      case 'cacheBytes':
+        if (names) {
+          options.cacheBytes = value ?? ''
+          break
+        }
+        throw fault(UNKNOWN)
       default:
-        throw fault('unknown; overlay knows lowerdir, upperdir, workdir, userxattr')
+        throw fault(UNKNOWN)
     }
   }
   if (options.workdir !== undefined && options.upperdir === undefined) {
     throw new ErrnoError('EINVAL', undefined, 'overlay: workdir is for an upperdir')
+  }
+  if (options.cacheBytes !== undefined && !options.upperdir?.startsWith(VOLUME)) {
+    throw new ErrnoError('EINVAL', undefined, 'overlay: cacheBytes is for an upperdir that is a volume')
   }
   return options
 }

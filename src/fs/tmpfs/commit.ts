@@ -164,10 +164,13 @@ export class Commit {
     for (const kept of this.kept) {
       segments.leave(kept)
       const { file, index } = kept
-      if (file.data?.page(index)?.kept !== kept) continue
+      const page = file.data?.page(index)
+      if (page?.kept !== kept) continue
       const from = moved.get(`${file.ino}:${index}`)
-      if (from) segments.enter(from)
-      file.data.keep(index, from)
+      file.data!.keep(index, from)
+      if (!from) continue
+      segments.enter(from)
+      if (page.bytes.length > 0) segments.stay(from)
     }
     for (const segment of this.segments) segments.remove(segment)
     const later = journal.changes

@@ -82,7 +82,7 @@ interface Outcome {
 async function run(steps: readonly Step[], fate: (nth: number) => Fate): Promise<Outcome> {
   const records = new MemoryStore()
   const clock = new TestClock()
-  const files = await KeptFiles.open(records, { clock, cacheBytes: 100_000 })
+  const files = await KeptFiles.open(records, { clock, data: 'mode=755,cacheBytes=128k' })
   await files.sync()
   const before = records.transactions
   records.fate = (nth) => fate(nth - before)

@@ -10,17 +10,22 @@ export interface TmpfsOptions {
   readonly mode?: number
   readonly uid?: number
   readonly gid?: number
+  /** Of a volume: most bytes of unchanged pages in memory, a multiple of 4096. */
+  readonly cacheBytes?: number
 }
 
 const PAGE = 4096
 const SUFFIXES = 'kmgtpe'
+const SIZE_RULE = 'wants a number with at most one of k m g t p e behind it'
+/** A page, and as much to read it through. */
+const LEAST_CACHE = 128 * 1024
 
 /**
  * Reads `size=1m,nr_inodes=1k,mode=755,uid=0,gid=0` (also nr_blocks, noswap). Of repeated keys the last one counts, size and
- * nr_blocks being one. `memory` is what a percentage is of, in bytes.
+ * nr_blocks being one. `memory` is what a percentage is of, in bytes. Where the files are `kept`, `cacheBytes=16m` is known, too.
  * Errors: EINVAL with the option in the detail.
  */
-export function parseTmpfsOptions(data: string, memory?: number): TmpfsOptions {
+export function parseTmpfsOptions(data: string, memory?: number, kept = false): TmpfsOptions {
   const options: { -readonly [K in keyof TmpfsOptions]: TmpfsOptions[K] } = {}
   for (const option of optionsIn('tmpfs', data)) {
     const { key, value } = option
@@ -35,14 +40,13 @@ export function parseTmpfsOptions(data: string, memory?: number): TmpfsOptions {
       case 'size':
       case 'nr_blocks': {
         const bytes = key === 'size' ? parseSize(value, memory) : scale(parseSize(value), PAGE)
-        if (bytes === undefined)
-          throw option.fault('wants a number with at most one of k m g t p e behind it, or for size a %')
+        if (bytes === undefined) throw option.fault(`${SIZE_RULE}, or for size a %`)
         options.size = Math.ceil(bytes / PAGE) * PAGE
         break
       }
       case 'nr_inodes': {
         const count = parseSize(value)
-        if (count === undefined) throw option.fault('wants a number with at most one of k m g t p e behind it')
+        if (count === undefined) throw option.fault(SIZE_RULE)
         options.inodes = count
         break
       }
@@ -55,11 +59,21 @@ export function parseTmpfsOptions(data: string, memory?: number): TmpfsOptions {
       case 'gid':
         options.gid = integer(10)
         break
+      case 'cacheBytes': {
+        if (!kept) throw option.fault('is for a volume: what is nowhere but in memory stays there')
+        const bytes = parseSize(value)
+        if (bytes === undefined) throw option.fault(SIZE_RULE)
+        if (bytes < LEAST_CACHE) throw option.fault(`wants at least ${LEAST_CACHE / 1024}k`)
+        options.cacheBytes = Math.ceil(bytes / PAGE) * PAGE
+        break
+      }
       case 'noswap':
         if (value !== undefined) throw option.fault('takes no value')
         break
       default:
-        throw option.fault('unknown; tmpfs knows size, nr_blocks, nr_inodes, mode, uid, gid, noswap')
+        throw option.fault(
+          'unknown; tmpfs knows size, nr_blocks, nr_inodes, mode, uid, gid, noswap; a volume cacheBytes, too',
+        )
     }
   }
   return options
@@ -87,5 +101,6 @@ export function formatTmpfsOptions(options: TmpfsOptions): string {
   if (options.mode !== undefined) parts.push(`mode=${options.mode.toString(8)}`)
   if (options.uid !== undefined) parts.push(`uid=${options.uid}`)
   if (options.gid !== undefined) parts.push(`gid=${options.gid}`)
+  if (options.cacheBytes !== undefined) parts.push(`cacheBytes=${options.cacheBytes / 1024}k`)
   return parts.join(',')
 }

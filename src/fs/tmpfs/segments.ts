@@ -3,10 +3,11 @@
  * segment never changes; its pages die one by one, and with the last of them its record goes.
  *
  * Invariants: the pages that live in a segment, in memory's view, are its `pages`, and `unseen` ones of inodes that are in the store
- * only; `live` is what they all take. The bytes of pages in memory that are kept, `resident`, are within the limit, but for the page
- * that came last.
+ * only; `live` is what they all take. The bytes of pages in memory that are kept, `resident`, and those of the windows that pages are
+ * read through are within the limit together.
  */
 
+import { sizeOf } from '../../abi/byte-parts.ts'
 import { ErrnoError } from '../../abi/errno.ts'
 import type { PagePool } from '../../vfs/page-pool.ts'
 import { type KeptPage, PAGE_SIZE } from '../../vfs/pages.ts'
@@ -15,10 +16,11 @@ import type { TmpfsFile } from './inodes.ts'
 import type { KeyValueStore, StoredValue } from './key-value-store.ts'
 
 export const SEGMENT_SIZE = 1 << 20
-/** Pages are read in windows of this, since one call to the host costs about the same for 4 KiB as for these. */
-const WINDOW = 256 * 1024
+/** Pages are read in windows of this at most, since one call to the host costs about the same for 4 KiB as for these. */
+const MOST_IN_WINDOW = 256 * 1024
 const MOST_WINDOWS = 16
 const NO_BYTES = new Uint8Array(0)
+const DEFAULT_LIMIT = 64 << 20
 
 export interface Segment {
   readonly id: number
@@ -76,15 +78,24 @@ export class Segments {
   size = 0
   live = 0
   readonly #store: KeyValueStore
-  readonly #limit: number
   readonly #windows = new Map<string, Uint8Array>()
   readonly #resident = new Set<Kept>()
   #residentBytes = 0
+  #mostResident = 0
+  #windowSize = 0
+  #mostWindows = 0
 
-  /** `limit` is how many bytes of unchanged pages stay in memory. */
-  constructor(store: KeyValueStore, limit: number) {
+  constructor(store: KeyValueStore) {
     this.#store = store
-    this.#limit = limit
+    this.cacheAtMost()
+  }
+
+  /** How many bytes that are on disk, too, are in memory at most; 128 KiB or more. A quarter is for reading ahead. */
+  cacheAtMost(limit = DEFAULT_LIMIT): void {
+    const ahead = Math.floor(limit / 4 / PAGE_SIZE) * PAGE_SIZE
+    this.#windowSize = Math.min(MOST_IN_WINDOW, Math.max(PAGE_SIZE, ahead))
+    this.#mostWindows = Math.min(MOST_WINDOWS, Math.max(1, Math.floor(ahead / this.#windowSize)))
+    this.#mostResident = limit - this.#mostWindows * this.#windowSize
   }
 
   add(id: number, size: number, value: StoredValue, stored: boolean): Segment {
@@ -145,7 +156,7 @@ export class Segments {
     if (!kept.segment || this.#resident.has(kept)) return
     this.#residentBytes += kept.length
     for (const old of this.#resident) {
-      if (this.#residentBytes <= this.#limit) break
+      if (this.#residentBytes <= this.#mostResident) break
       this.#resident.delete(old)
       if (old.used) {
         old.used = false
@@ -158,8 +169,9 @@ export class Segments {
     this.#resident.add(kept)
   }
 
-  get residentBytes(): number {
-    return this.#residentBytes
+  /** The bytes that are on disk, too, and in memory. */
+  get cachedBytes(): number {
+    return this.#residentBytes + sizeOf([...this.#windows.values()])
   }
 
   /** The bytes of a page, which come to stay. Errors: EIO. */
@@ -191,7 +203,7 @@ export class Segments {
   #copy(segment: Segment, offset: number, bytes: Uint8Array): void {
     let done = 0
     while (done < bytes.length) {
-      const start = Math.floor((offset + done) / WINDOW) * WINDOW
+      const start = Math.floor((offset + done) / this.#windowSize) * this.#windowSize
       const window = this.#window(segment, start)
       const from = offset + done - start
       const count = Math.min(bytes.length - done, window.length - from)
@@ -205,15 +217,12 @@ export class Segments {
     const key = `${segment.id}:${start}`
     let window = this.#windows.get(key)
     if (window) this.#windows.delete(key)
-    else window = this.#store.read(segment.value, start, Math.min(WINDOW, segment.size - start))
+    else {
+      const oldest = this.#windows.size < this.#mostWindows ? undefined : this.#windows.keys().next().value
+      if (oldest !== undefined) this.#windows.delete(oldest)
+      window = this.#store.read(segment.value, start, Math.min(this.#windowSize, segment.size - start))
+    }
     this.#windows.set(key, window)
-    if (this.#windows.size > MOST_WINDOWS)
-      for (const oldest of this.#windows.keys()) return this.#forget(oldest, window)
-    return window
-  }
-
-  #forget(key: string, window: Uint8Array): Uint8Array {
-    this.#windows.delete(key)
     return window
   }
 }

@@ -50,9 +50,7 @@ export interface StoreOptions {
   readonly clock: Clock
   readonly timer: Timer
   readonly entropy: Entropy
-  /** How many bytes of unchanged pages stay in memory; 64 MiB if left out. */
-  readonly cacheBytes?: number
-  /** Whether who writes faster than the store takes can be made to wait. */
+  /** Whether a program that writes faster than the store takes can be made to wait; the host can. */
   readonly writersWait?: boolean
   /** Hears when there is something that is not on disk yet, and when there is not any more. */
   readonly onDirty?: (dirty: boolean) => void
@@ -86,7 +84,6 @@ const COMMIT_BYTES = 8 << 20
 /** From here on writers wait for the commit that is under way. */
 const WAIT_BYTES = 32 << 20
 const RESERVE_BYTES = 2 << 20
-const DEFAULT_CACHE = 64 << 20
 
 export class Store implements JournalOwner {
   readonly journal = new Journal(this)
@@ -128,7 +125,7 @@ export class Store implements JournalOwner {
   ) {
     this.#options = options
     this.#records = options.records
-    this.segments = new Segments(options.records, options.cacheBytes ?? DEFAULT_CACHE)
+    this.segments = new Segments(options.records)
     this.#checkpoint = new Checkpoint(() => Number(options.clock.monotonic()) / 1e6)
     this.closed = new Promise((resolve) => {
       this.#close = resolve
@@ -185,6 +182,7 @@ export class Store implements JournalOwner {
   /** Fills a new tmpfs. */
   attach(filesystem: Tmpfs): void {
     this.#filesystem = filesystem
+    this.segments.cacheAtMost(filesystem.cacheBytes)
     this.#nodes.attach(filesystem)
   }
 
@@ -245,7 +243,8 @@ export class Store implements JournalOwner {
   wrote(bytes: number, attempt: Attempt): void {
     if (this.#lost || this.#readonly) return
     if (this.#writtenBytes > COMMIT_BYTES && this.#failed?.code === 'ENOSPC') throw this.#failed
-    if (this.#writtenBytes > WAIT_BYTES && this.#flight && this.#options.writersWait && !attempt.cancelled)
+    const waits = this.#options.writersWait || attempt.caller?.pid === 0
+    if (this.#writtenBytes > WAIT_BYTES && this.#flight && waits && !attempt.cancelled)
       throw new WouldBlock([this.#queue])
     this.#writtenBytes += bytes
     if (this.#writtenBytes > COMMIT_BYTES && !this.#failed) this.flush()

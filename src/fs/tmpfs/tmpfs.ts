@@ -56,6 +56,7 @@ export class Tmpfs implements Filesystem, BlockQuota {
   readonly options: string
   readonly nameMax: number
   readonly journal: Journal | undefined
+  readonly cacheBytes: number | undefined
   /** The pages of files that are kept have one each. */
   readonly keeper = undefined
   readonly #maxBlocks: number | undefined
@@ -76,6 +77,7 @@ export class Tmpfs implements Filesystem, BlockQuota {
     this.#maxBlocks = setup.size ? Math.ceil(setup.size / BLOCK_SIZE) : undefined
     this.#maxInodes = setup.inodes || undefined
     this.journal = setup.journal
+    this.cacheBytes = setup.cacheBytes
     const kind = setup.rootKind ?? 'directory'
     const root: NewInode = {
       kind,
@@ -213,8 +215,8 @@ export function tmpfsTypeOf(memory?: number): FilesystemType {
     userListable: true,
     /** Errors: EINVAL for options; a plain Error for a root of another kind: that is a bug of the caller. */
     mount({ data, uid, gid, internal, dev, clock }: MountRequest): Filesystem {
-      const given = parseTmpfsOptions(data, memory)
       const { defaultLimits = true, contents, ...asked } = (internal ?? {}) as TmpfsInternal
+      const given = parseTmpfsOptions(data, memory, asked.journal !== undefined)
       if (!ROOT_KINDS.includes(asked.rootKind ?? 'directory'))
         throw new Error(`a tmpfs has no ${asked.rootKind} as root`)
       const half = memory !== undefined && defaultLimits ? Math.floor(memory / 2 / BLOCK_SIZE) : undefined

@@ -43,6 +43,8 @@ const switches: Record<string, (flags: Flags) => void> = {
 const TAKEOVER = 'takeover'
 const RESCUE = 'rescue'
 export const OF_VOLUME: readonly string[] = [TAKEOVER, RESCUE]
+/** Of a volume: how much of what is on disk is in memory, too. */
+export const CACHE_BYTES = 'cacheBytes'
 
 /**
  * Reads a mount's options; those of its type itself are as `type` has them. An unknown one is left out and warned about, with its

@@ -11,7 +11,7 @@ import { resolve } from '../../vfs/path-walk.ts'
 import { FuseServers } from '../fuse-servers.ts'
 import { erofs } from './erofs.ts'
 import { overlayOf, overMemory, volumeAsUpper, withUpper } from './layering.ts'
-import { OF_VOLUME } from './options.ts'
+import { CACHE_BYTES, OF_VOLUME } from './options.ts'
 import type { PreparedMount } from './prepare.ts'
 import type { SetUp } from './set-up.ts'
 import { verityByPath } from './verity.ts'
@@ -43,7 +43,7 @@ const OF_TMPFS = ['size', 'nr_blocks', 'nr_inodes', 'mode', 'uid', 'gid', 'noswa
 
 export const TMPFS: MountType = {
   filesystem: 'tmpfs',
-  data: [...OF_TMPFS, ...OF_VOLUME],
+  data: [...OF_TMPFS, CACHE_BYTES, ...OF_VOLUME],
   plainData: true,
   make: tmpfs,
 }
@@ -55,7 +55,7 @@ const TYPES: Readonly<Record<string, MountType>> = {
   bind: { filesystem: 'gofer', data: [], make: bind },
   overlay: {
     filesystem: 'overlay',
-    data: ['lowerdir', 'upperdir', 'workdir', 'userxattr', ...OF_VOLUME],
+    data: ['lowerdir', 'upperdir', 'workdir', 'userxattr', CACHE_BYTES, ...OF_VOLUME],
     make: overlay,
   },
   proc: kernelType('proc'),

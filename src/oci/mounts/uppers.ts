@@ -3,7 +3,7 @@
  * keeps it. This file only reads; layering.ts makes the layers.
  *
  * `none`, `root:UPPER` (the root) or `all:UPPER` (the root and each bind of a tree), UPPER being `memory` or `volume:NAME`, with
- * `,size=BYTES` behind it; or a list, of `none` or an UPPER each: the root's, then that of each bind in the order of the spec.
+ * `,size=BYTES` behind it, and that of a volume `,cacheBytes=BYTES`; or a list, of `none` or an UPPER each: the root's, then that of each bind in the order of the spec.
  * After gVisor's flag --overlay2. What is read-only gets no layer.
  */
 
@@ -17,6 +17,8 @@ export interface Upper {
   readonly volume?: string
   /** As tmpfs has it: `64m`. */
   readonly size?: string
+  /** Of a volume, as tmpfs has it. */
+  readonly cacheBytes?: string
 }
 
 /** What is asked for: by scope, or one by one. */
@@ -40,9 +42,12 @@ export function uppersText(config: UppersConfig): string | string[] {
   return `${config.scope}:${upperText(config.upper)}`
 }
 
-function upperText({ volume, size }: Upper): string {
-  return `${volume === undefined ? 'memory' : `volume:${volume}`}${size === undefined ? '' : `,size=${size}`}`
+function upperText(upper: Upper): string {
+  const options = OPTIONS.flatMap((key) => (upper[key] === undefined ? [] : `,${key}=${upper[key]}`))
+  return `${upper.volume === undefined ? 'memory' : `volume:${upper.volume}`}${options.join('')}`
 }
+
+const OPTIONS = ['size', 'cacheBytes'] as const
 
 const schema = v.pipe(
   v.unknown(),
@@ -81,14 +86,19 @@ export function readChoice(text: string): Upper | undefined | string {
 }
 
 function readUpper(text: string): Upper | string {
-  const [medium = '', size, ...more] = text.split(',')
-  if (size !== undefined && !size.startsWith('size=')) return `knows size=BYTES, not ${quote(size)}`
-  if (more.length > 0) return `takes no more than a size, not ${quote(more.join(','))}`
-  const sized = size === undefined ? {} : { size: size.slice('size='.length) }
-  if (medium === 'memory') return sized
+  const [medium = '', ...options] = text.split(',')
+  const given: { [K in (typeof OPTIONS)[number]]?: string } = {}
+  for (const option of options) {
+    const key = OPTIONS.find((each) => option.startsWith(`${each}=`))
+    if (!key) return `knows cacheBytes=BYTES and size=BYTES, not ${quote(option)}`
+    if (given[key] !== undefined) return `takes no more than a size and a cacheBytes, not ${quote(option)}`
+    given[key] = option.slice(key.length + 1)
+  }
+  if (medium === 'memory')
+    return given.cacheBytes === undefined ? given : 'takes cacheBytes in "volume:NAME", not in "memory"'
   try {
     const volume = volumeName(medium)
-    return volume === undefined ? `must be in "memory" or "volume:NAME", is in ${quote(medium)}` : { volume, ...sized }
+    return volume === undefined ? `must be in "memory" or "volume:NAME", is in ${quote(medium)}` : { volume, ...given }
   } catch (error) {
     return (error as Error).message
   }

@@ -15,7 +15,8 @@ export async function acquireVolume(setUp: SetUp, mount: PreparedMount): Promise
     const volume = volumeOf(mount)
     if (volume === undefined) return
     const alone = type === 'overlay'
-    const how = { readonly: flags.readonly === true, takeover, rescue, alone, data: alone ? 'mode=755' : data }
+    const ofTmpfs = alone ? ofUpper(parseOverlayOptions(data, { names: true })) : data
+    const how = { readonly: flags.readonly === true, takeover, rescue, alone, data: ofTmpfs }
     await acquire(setUp, place, volume, how)
   } catch (error) {
     throw namedError(error, place, destination)
@@ -23,16 +24,11 @@ export async function acquireVolume(setUp: SetUp, mount: PreparedMount): Promise
 }
 
 /** Opens the volume that takes the changes of a mount, if one does. Errors: as acquireVolume. */
-export async function acquireUpper(
-  setUp: SetUp,
-  place: string,
-  destination: string,
-  { volume, size }: Upper,
-): Promise<void> {
-  if (volume === undefined) return
-  const data = `mode=755${size === undefined ? '' : `,size=${size}`}`
+export async function acquireUpper(setUp: SetUp, place: string, destination: string, upper: Upper): Promise<void> {
+  if (upper.volume === undefined) return
+  const how = { readonly: false, takeover: false, rescue: false, alone: true, data: ofUpper(upper) }
   try {
-    await acquire(setUp, place, volume, { readonly: false, takeover: false, rescue: false, alone: true, data })
+    await acquire(setUp, place, upper.volume, how)
   } catch (error) {
     throw namedError(error, place, destination)
   }
@@ -44,6 +40,12 @@ async function acquire({ acquired, volumes, warn }: SetUp, place: string, volume
   const state = opened.mount.readonly ? 'read-only' : 'mounted'
   for (const fault of opened.damage) warn(`${place}: the volume "${volume}" is ${state}: ${fault}`)
 }
+
+/** Options of the tmpfs. */
+const ofUpper = ({ size, cacheBytes }: Pick<Upper, 'size' | 'cacheBytes'>) =>
+  ['mode=755', size === undefined ? '' : `size=${size}`, cacheBytes === undefined ? '' : `cacheBytes=${cacheBytes}`]
+    .filter(Boolean)
+    .join(',')
 
 /** The volume that a mount names as its own, whatever takes its changes. */
 export function volumeOf({ type, spec, options }: PreparedMount): string | undefined {
