@@ -161,7 +161,7 @@ export class Volumes {
         const closed = store.closed.finally(() => this.#open.delete(id))
         this.#changing.set(id, closed)
         closed.catch(() => {})
-        if (isNew) store.reserve().catch(() => {})
+        store.reserve().catch(() => {})
       }
       return { mount, isNew, damage: store.damage }
     } catch (error) {

@@ -1,5 +1,6 @@
 /**
- * What one commit writes: all that had changed at one moment, as it was then.
+ * What one commit writes: all that had changed at one moment, as it was then. A `bare` one writes what needs next to no space, and
+ * so makes some: files with many pages that are in no segment stay behind, with the size and the pages that they have in the store.
  *
  * Invariant: until it is done or undone, it alone has what it took from the journal; undone, all of that has changed again.
  */
@@ -7,11 +8,11 @@
 import type { Checkpoint } from './checkpoint.ts'
 import type { Move } from './cleaner.ts'
 import type { TmpfsNode } from './inodes.ts'
-import { writeGone, writeItem } from './items.ts'
+import { partOfPage, writeGone, writeItem } from './items.ts'
 import type { Change, Journal } from './journal.ts'
 import type { KeyValueStore, RecordChange } from './key-value-store.ts'
 import type { NodeTable } from './node-table.ts'
-import { Packer } from './pack.ts'
+import { Packer, SMALL } from './pack.ts'
 import { begin, encodeHead, encodeRoot, HEAD, type Head, logKey, ROOT, type Root, segmentKey } from './records.ts'
 import type { Segment, Segments } from './segments.ts'
 import type { Tmpfs } from './tmpfs.ts'
@@ -31,6 +32,7 @@ export interface Committing {
   readonly root: Root
   /** Pages that the cleaner wants elsewhere. */
   readonly moves: readonly Move[]
+  readonly bare: boolean
   /** Records that go with it. */
   readonly garbage: readonly string[]
   /** Segments that nothing lies in any more; asked for when the pages are in theirs. */
@@ -53,6 +55,9 @@ export class Commit {
   readonly chunks: readonly RecordChange[]
   /** The new one, if a checkpoint ends with it. */
   readonly root: Root | undefined
+  readonly bare: boolean
+  /** Files that stayed behind; the others are in the store as they are. */
+  readonly late: ReadonlyMap<TmpfsNode, Change>
   readonly #from: Committing
   readonly #added: TmpfsNode[] = []
   readonly #gone: TmpfsNode[] = []
@@ -61,19 +66,22 @@ export class Commit {
   constructor(from: Committing) {
     const { journal, segments, head, root, nodes, checkpoint, filesystem } = from
     this.#from = from
+    this.bare = from.bare
     this.ticket = from.ticket
     this.bytes = from.bytes
     this.garbage = from.garbage
     this.changes = journal.changes
     journal.changes = new Map()
+    this.late = from.bare ? lateOf(this.changes) : new Map()
     const packer = this.#pack()
     this.segments = packer.segments
     this.kept = packer.kept
-    this.dead = from.dead()
+    const needed = new Set([...this.late.values()].flatMap((change) => [...change.segments]))
+    this.dead = from.dead().filter((segment) => !needed.has(segment))
     this.position = head.position + 1
     this.log = this.#describe()
     const numbers = { lastIno: filesystem.lastIno, lastSegment: segments.lastId }
-    const chunks = checkpoint.step(nodes, head.store, root, numbers)
+    const chunks = from.bare ? NO_CHUNKS : checkpoint.step(nodes, head.store, root, numbers)
     this.chunks = chunks.records
     this.root = chunks.root
   }
@@ -94,7 +102,7 @@ export class Commit {
         nodes.set(node.ino, node)
         this.#added.push(node)
       }
-      if (node.kind !== 'file' || !node.data || node.nlink === 0) continue
+      if (node.kind !== 'file' || !node.data || node.nlink === 0 || this.late.has(node)) continue
       for (const index of known ? change.pages : node.data.pages()) {
         const page = node.data.page(index)
         if (page && !page.kept) packer.add(node, index, page.bytes.subarray(page.start, page.start + page.end))
@@ -117,9 +125,11 @@ export class Commit {
       for (const part of change.parts) checkpoint.changed(node.ino, part)
       if (node.nlink === 0) continue
       const all = isNew.has(node)
-      const isFile = node.kind === 'file'
+      const isLate = this.late.has(node)
+      const isFile = node.kind === 'file' && !isLate
       writeItem(log, node, {
         attributes: true,
+        size: isLate ? (all ? 0 : change.size) : undefined,
         names: node.kind === 'directory' ? (all ? namesOf(node) : change.names) : undefined,
         pages: isFile ? (all ? (node.data?.pages() ?? []) : change.pages) : undefined,
       })
@@ -173,18 +183,48 @@ export class Commit {
       if (page.bytes.length > 0) segments.stay(from)
     }
     for (const segment of this.segments) segments.remove(segment)
-    const later = journal.changes
-    const all = new Map(this.changes)
-    journal.changes = all
-    for (const [node, change] of later) {
-      const earlier = all.get(node)
-      if (!earlier) all.set(node, change)
-      else
-        for (const set of ['names', 'pages', 'parts'] as const)
-          for (const each of change[set]) earlier[set].add(each as never)
-    }
+    journal.giveBack(this.changes)
     checkpoint.failed()
   }
+
+  /** It is in the store; what stayed behind has changed still. */
+  done(): void {
+    const { journal, checkpoint } = this.#from
+    const added = new Set(this.#added)
+    journal.giveBack([...this.late].map(([node, change]) => [node, added.has(node) ? wholeOf(node, change) : change]))
+    checkpoint.committed()
+  }
+}
+
+/** Of a file that is empty in the store: all that it has. */
+function wholeOf(node: TmpfsNode, change: Change): Change {
+  const pages = new Set(node.kind === 'file' ? node.data?.pages() : [])
+  return { ...change, size: 0, pages, parts: new Set([...change.parts, ...[...pages].map(partOfPage)]) }
+}
+
+const NO_CHUNKS = { records: [], root: undefined }
+
+/** The files whose pages would not all go into one small segment. */
+function lateOf(changes: ReadonlyMap<TmpfsNode, Change>): Map<TmpfsNode, Change> {
+  let room = SMALL
+  const late = new Map<TmpfsNode, Change>()
+  for (const [node, change] of changes) {
+    const bytes = unkeptBytes(node)
+    if (bytes > room) late.set(node, change)
+    else room -= bytes
+  }
+  return late
+}
+
+/** What of it is nowhere but in memory. */
+function unkeptBytes(node: TmpfsNode): number {
+  if (node.kind !== 'file' || !node.data || node.nlink === 0) return 0
+  let bytes = 0
+  for (const index of node.data.pages()) {
+    const page = node.data.page(index)!
+    if (!page.kept) bytes += page.end
+  }
+  return bytes
 }
 
 const put = ({ id, value }: Segment): RecordChange => ({ key: segmentKey(id), value })

@@ -26,13 +26,15 @@ export const partOfPage = (index: number) => Math.floor(index / PAGES_OF_PART)
 
 export interface ItemParts {
   readonly attributes: boolean
+  /** Of a file; its own if left out. */
+  readonly size?: number | undefined
   /** Those that are there, and those that are not any more. */
   readonly names?: Iterable<string> | undefined
   readonly pages?: Iterable<number> | undefined
 }
 
 /** Preconditions: every page that is named is kept, or is a hole. */
-export function writeItem(writer: ByteWriter, node: TmpfsNode, { attributes, names, pages }: ItemParts): void {
+export function writeItem(writer: ByteWriter, node: TmpfsNode, { attributes, size, names, pages }: ItemParts): void {
   const times = [node.atime, node.mtime, node.ctime, node.btime]
   const wide = attributes && times.some((time) => BigInt.asIntN(64, time) !== time)
   const xattrs = attributes && node.hasXattrs
@@ -51,7 +53,7 @@ export function writeItem(writer: ByteWriter, node: TmpfsNode, { attributes, nam
       if (wide) writer.text(String(time))
       else writer.i64(time)
     }
-    if (node.kind === 'file') writer.number(node.size)
+    if (node.kind === 'file') writer.number(size ?? node.size)
     else if (node.kind === 'directory') writer.number(node.nextCookie)
     else if (node.kind === 'symlink') writer.text(node.readlink())
     else writer.number(node.rdev)

@@ -10,7 +10,7 @@ import type { BlockQuota, KeptPage, PageKeeper } from '../../vfs/pages.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
 import type { TmpfsDirectory, TmpfsFile, TmpfsNode } from './inodes.ts'
 import { partOfCookie, partOfPage } from './items.ts'
-import type { Kept, Segments } from './segments.ts'
+import type { Kept, Segment, Segments } from './segments.ts'
 import type { Tmpfs } from './tmpfs.ts'
 
 /** What of one inode, besides its attributes. */
@@ -19,6 +19,15 @@ export interface Change {
   readonly pages: Set<number>
   /** The parts that the names and pages are in, or were. */
   readonly parts: Set<number>
+  /** Of a file the size that it had before. */
+  readonly size: number
+  /** In which its pages were before. */
+  readonly segments: Set<Segment>
+}
+
+function addChange(earlier: Change, later: Change): void {
+  for (const set of ['names', 'pages', 'parts', 'segments'] as const)
+    for (const each of later[set]) earlier[set].add(each as never)
 }
 
 /** Who commits. */
@@ -62,7 +71,7 @@ export class Journal {
   changed(node: TmpfsNode): Change {
     let change = this.changes.get(node)
     if (change) return change
-    change = { names: new Set(), pages: new Set(), parts: new Set() }
+    change = { names: new Set(), pages: new Set(), parts: new Set(), size: node.size, segments: new Set() }
     if (this.#paused) return change
     this.changes.set(node, change)
     if (this.changes.size === 1) this.owner.dirtied()
@@ -84,10 +93,22 @@ export class Journal {
     return new FileKeeper(this, file)
   }
 
-  pageChanged(file: TmpfsFile, index: number): void {
+  pageChanged(file: TmpfsFile, index: number, segment?: Segment): void {
     const change = this.changed(file)
     change.pages.add(index)
     change.parts.add(partOfPage(index))
+    if (segment) change.segments.add(segment)
+  }
+
+  /** What was taken has changed still, whatever has changed since. */
+  giveBack(changes: Iterable<[TmpfsNode, Change]>): void {
+    const later = this.changes
+    this.changes = new Map(changes)
+    for (const [node, change] of later) {
+      const earlier = this.changes.get(node)
+      if (earlier) addChange(earlier, change)
+      else this.changes.set(node, change)
+    }
   }
 
   writing(file: TmpfsFile, length: number, attempt: Attempt): void {
@@ -132,7 +153,7 @@ class FileKeeper implements BlockQuota, PageKeeper {
 
   changed(index: number, kept: KeptPage | undefined): void {
     if (kept) this.#journal.owner.segments.leave(kept as Kept)
-    this.#journal.pageChanged(this.#file, index)
+    this.#journal.pageChanged(this.#file, index, (kept as Kept | undefined)?.segment)
   }
 
   load(kept: KeptPage): Uint8Array {

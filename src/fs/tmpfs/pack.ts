@@ -7,7 +7,7 @@ import type { KeyValueStore, StoredValue } from './key-value-store.ts'
 import { Kept, SEGMENT_SIZE, type Segment, type Segments } from './segments.ts'
 
 /** Up to here a segment is bytes in a record: a Blob costs a file. */
-const SMALL = 128 * 1024
+export const SMALL = 128 * 1024
 
 interface Place {
   readonly file: TmpfsFile

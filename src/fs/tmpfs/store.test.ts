@@ -14,6 +14,16 @@ const failure = (promise: Promise<unknown>): Promise<string> =>
     (error) => error.message,
   )
 
+/** Whether a file is this text: too long a one to be shown. */
+function has({ actor, task }: KeptFiles, path: string, text: string): boolean {
+  const fd = actor.open(path)
+  try {
+    return actor.get(fd, text.length + 1) === text
+  } finally {
+    task.close(fd)
+  }
+}
+
 test('xxHash32 gives the values of its specification', () => {
   const of = (text: string) => xxHash32(new TextEncoder().encode(text))
   expect([of(''), of('a'), of('abc')]).toEqual([0x02cc5d05, 0x550d7456, 0x32d153ff])
@@ -132,6 +142,64 @@ test('removing files makes space where there is none, from the reserve', async (
   await files.sync()
   expect([...records.records.keys()].some((key) => key.startsWith('segment'))).toBe(false)
   await files.close()
+})
+
+test('what was removed makes room for what was written before, in files that the same commit would have', async () => {
+  const records = new MemoryStore()
+  const files = await KeptFiles.open(records)
+  await files.store.reserve()
+  files.actor.write('old', 'o'.repeat(20 << 20))
+  await files.sync()
+  records.quota = 26 << 20
+  files.actor.write('new', 'n'.repeat(18 << 20))
+  expect(await failure(files.sync())).toMatch(/^ENOSPC/)
+  // What of it found room takes that until it is deleted.
+  expect(await failure(files.sync())).toMatch(/^ENOSPC/)
+  files.task.unlinkat(AT_FDCWD, 'old', 0)
+  await files.sync()
+  const reloaded = await again(records)
+  expect(outcome(() => reloaded.actor.stat('old'))).toBe('ENOENT')
+  expect(has(reloaded, 'new', 'n'.repeat(18 << 20))).toBe(true)
+  expect(reloaded.store.usage.stored).toBe(18 << 20)
+})
+
+test('a file whose changes find no room is what it was on disk, whatever was committed to make some', async () => {
+  const records = new MemoryStore()
+  const files = await KeptFiles.open(records)
+  const { actor, task } = files
+  const a = `start${'a'.repeat(4 << 20)}`
+  for (const [name, text] of Object.entries({ a, b: 'b'.repeat(3 << 20), cut: 'c'.repeat(3 << 20), moved: 'm' }))
+    actor.write(name, text)
+  await files.sync()
+  records.quota = 10 << 20
+  actor.write('new', 'n'.repeat(2 << 20))
+  const fd = actor.open('a', O_RDWR)
+  task.pwritev(fd, new Uint8Array(6 << 20), [0, 6 << 20], 0)
+  task.ftruncate(fd, 5 << 20)
+  task.close(fd)
+  task.linkat(AT_FDCWD, 'a', AT_FDCWD, 'again', 0)
+  task.renameat2(AT_FDCWD, 'moved', AT_FDCWD, 'there', 0)
+  task.truncate('cut', 100)
+  task.unlinkat(AT_FDCWD, 'b', 0)
+  const before = records.transactions
+  expect(await failure(files.sync())).toMatch(/^ENOSPC/)
+  expect(records.transactions).toBeGreaterThan(before + 2)
+  const crashed = await KeptFiles.open(new MemoryStore(new Map(records.records)))
+  expect(has(crashed, 'a', a)).toBe(true)
+  expect(has(crashed, 'again', a)).toBe(true)
+  expect(crashed.actor.read('new')).toBe('')
+  expect(crashed.actor.read('cut')).toBe('c'.repeat(100))
+  expect(crashed.actor.read('there')).toBe('m')
+  expect(outcome(() => crashed.actor.stat('b'))).toBe('ENOENT')
+  expect(has(files, 'new', 'n'.repeat(2 << 20))).toBe(true)
+  // Another bare one, after what was written in the meantime, and then all of it.
+  actor.write('new', 'N'.repeat(2 << 20))
+  expect(await failure(files.sync())).toMatch(/^ENOSPC/)
+  const picture = pictureOf(files.filesystem)
+  records.quota = Number.POSITIVE_INFINITY
+  await files.sync()
+  const reloaded = await again(records)
+  expect(pictureOf(reloaded.filesystem)).toEqual(picture)
 })
 
 test('an owner that was replaced gets ESTALE, one whose data was cleared EIO; what is open stays readable', async () => {

@@ -84,6 +84,7 @@ const COMMIT_BYTES = 8 << 20
 /** From here on writers wait for the commit that is under way. */
 const WAIT_BYTES = 32 << 20
 const RESERVE_BYTES = 2 << 20
+const NO_MOVES = { moves: [], more: false }
 
 export class Store implements JournalOwner {
   readonly journal = new Journal(this)
@@ -108,12 +109,15 @@ export class Store implements JournalOwner {
   #flight: Promise<void> | undefined
   /** The commit that is under way is not only upkeep. */
   #carriesChanges = false
-  #flightTicket = 0
+  /** Of the transaction under way; undefined for one that nobody can wait for. */
+  #flightTicket: number | undefined
   #writtenBytes = 0
   #logBytes = 0
   #stopTimer: (() => void) | undefined
   #lost: ErrnoError | undefined
   #failed: ErrnoError | undefined
+  /** The last transaction was a bare commit. */
+  #madeSpace = false
   #wasDirty = false
   #closing = false
   #close!: (closing: Promise<void>) => void
@@ -282,12 +286,16 @@ export class Store implements JournalOwner {
     if (waiter.failure) throw waiter.failure
   }
 
-  #start(): void {
+  #start({ bare = false } = {}): void {
     this.#stopTimer?.()
     this.#stopTimer = undefined
-    const commit = this.#freeze()
-    if (!commit) return
-    this.#flightTicket = commit.ticket
+    const commit = this.#freeze(bare)
+    if (!commit) {
+      // Nothing has changed: a bare commit may have had all of it.
+      this.#waiters.answer(Number.POSITIVE_INFINITY)
+      return
+    }
+    this.#flightTicket = bare ? undefined : commit.ticket
     this.#carriesChanges = commit.changes.size > 0
     this.#flight = this.#write(commit).then(
       () => this.#succeeded(commit),
@@ -295,30 +303,36 @@ export class Store implements JournalOwner {
     )
   }
 
-  /** Takes all that has changed, as it is at this moment. */
-  #freeze(): Commit | undefined {
-    const waiting = this.#waiters.any
-    const { moves, more } = this.#checkpoint.timed((isOver) =>
+  #chooseMoves(): ReturnType<typeof chooseMoves> {
+    return this.#checkpoint.timed((isOver) =>
       chooseMoves({
         ...{ segments: this.segments, pinned: this.#trees.pinned, journal: this.journal, nodes: this.#nodes },
-        ...{ waiting, isOver },
+        ...{ waiting: this.#waiters.any, isOver },
       }),
     )
-    const pendingChunks = this.#checkpoint.wants(this.#logBytes, this.#head.position + 1)
-    const unneeded = this.#trees.garbage.size > 0 || this.#deadSegments().length > 0
-    if (this.journal.changes.size === 0 && !pendingChunks && !unneeded) {
+  }
+
+  /** Takes all that has changed, as it is at this moment. */
+  #freeze(bare: boolean): Commit | undefined {
+    const { moves, more } = bare ? NO_MOVES : this.#chooseMoves()
+    const pendingChunks = !bare && this.#checkpoint.wants(this.#logBytes, this.#head.position + 1)
+    if (this.journal.changes.size === 0 && !pendingChunks && !this.#hasUnneeded) {
       if (more) this.#arm(UPKEEP_AFTER)
       return undefined
     }
-    const bytes = this.#writtenBytes
-    this.#writtenBytes = 0
+    const bytes = bare ? 0 : this.#writtenBytes
+    this.#writtenBytes -= bytes
     return new Commit({
       ...{ journal: this.journal, segments: this.segments, records: this.#records, nodes: this.#nodes },
       ...{ checkpoint: this.#checkpoint, filesystem: this.#filesystem, head: this.#head, root: this.#root },
-      ...{ moves, bytes, ticket: this.#waiters.begin() },
+      ...{ moves, bytes, bare, ticket: this.#waiters.begin() },
       garbage: [...this.#trees.garbage],
       dead: () => this.#deadSegments(),
     })
+  }
+
+  get #hasUnneeded(): boolean {
+    return this.#trees.garbage.size > 0 || this.#deadSegments().length > 0
   }
 
   #deadSegments(): Segment[] {
@@ -349,7 +363,7 @@ export class Store implements JournalOwner {
     this.#trees.wrote([logKey(commit.position), ...commit.chunks.map(({ key }) => key)])
     this.#removed(commit.garbage, commit.dead)
     this.#logBytes += commit.log.length
-    this.#checkpoint.committed()
+    commit.done()
     if (commit.root) {
       this.#root = commit.root
       this.#logBytes = 0
@@ -363,7 +377,8 @@ export class Store implements JournalOwner {
       const page = kept.file.data?.page(kept.index)
       if (page?.kept === kept && page.end === kept.length && page.bytes.length > 0) this.segments.stay(kept)
     }
-    this.#waiters.answer(commit.ticket)
+    if (!commit.bare) this.#waiters.answer(commit.ticket)
+    this.#madeSpace = commit.bare
     this.#goOn()
   }
 
@@ -389,9 +404,15 @@ export class Store implements JournalOwner {
     const error = meaningOf(failure, this.#options.name, this.#head)
     this.#failed = error
     if (failure instanceof StoreFailure && failure.reason === 'guard') this.#lost = error
-    for (const { id } of commit.segments) this.#trees.garbage.add(segmentKey(id))
+    if (commit.first.length > 0) for (const { id } of commit.segments) this.#trees.garbage.add(segmentKey(id))
     commit.undo()
     this.#writtenBytes += commit.bytes
+    // What was removed takes its space until a commit says so: it goes first, once, and then all is tried again.
+    if (error.code === 'ENOSPC' && !commit.bare && !this.#madeSpace && this.#hasUnneeded) {
+      this.#start({ bare: true })
+      return
+    }
+    this.#madeSpace = false
     this.#waiters.answer(this.#lost ? Number.POSITIVE_INFINITY : commit.ticket, error)
     this.#goOn()
   }
@@ -438,7 +459,8 @@ export class Store implements JournalOwner {
     const { changes, done } = make()
     let result!: T
     let failure: unknown
-    this.#flightTicket = this.#waiters.begin()
+    const ticket = this.#waiters.begin()
+    this.#flightTicket = ticket
     this.#flight = this.#transact(changes).then(
       () => {
         this.#flight = undefined
@@ -450,7 +472,7 @@ export class Store implements JournalOwner {
       },
     )
     await this.#flight
-    this.#waiters.answer(this.#flightTicket)
+    this.#waiters.answer(ticket)
     this.#goOn()
     if (failure) throw failure
     return result
@@ -515,8 +537,11 @@ export class Store implements JournalOwner {
   /** Puts the reserve in its place, when nothing else is to be done. */
   reserve(): Promise<void> {
     if (this.#reserved) return Promise.resolve()
+    // Of zeros a browser would store next to nothing.
+    const bytes = new Uint8Array(RESERVE_BYTES)
+    this.#options.entropy.fill(bytes)
     return this.#apart(() => ({
-      changes: [{ key: RESERVE, value: new Uint8Array(RESERVE_BYTES) }],
+      changes: [{ key: RESERVE, value: bytes }],
       done: () => {
         this.#reserved = true
       },
