@@ -240,3 +240,91 @@ test('what a frozen tab holds is taken over by request, and its next fsync gets 
   expect(late).toMatch(/^ESTALE.*"notes" has another owner/)
   expect(await second.evaluate(() => window.kept.container.fs.readFile('/kept/f', 'utf8'))).toBe('second')
 })
+
+test('a volume in a Storage Bucket meets the quota of the bucket: what is removed makes room, and nothing is lost', async ({
+  page,
+}) => {
+  await openLibrary(page)
+  const start = (storageBucket: string) =>
+    page.evaluate(
+      async ([mounts, storageBucket]) => {
+        const { start, fault } = window.programs
+        const { gave, ...error } = (await fault(start('inline', { mounts, storageBucket }))) as { gave?: Kept }
+        if (gave) Object.assign(window, { kept: gave })
+        return gave ? undefined : (error as { code?: string; message?: string })
+      },
+      [mount(), storageBucket] as const,
+    )
+  const buckets = await page.evaluate(async () => {
+    const { storageBuckets } = navigator as unknown as {
+      storageBuckets?: { open(...args: unknown[]): Promise<unknown> }
+    }
+    await storageBuckets?.open('small', { quota: 13_000_000 })
+    return storageBuckets !== undefined
+  })
+  if (!buckets) {
+    expect(await start('small')).toMatchObject({
+      code: 'EOPNOTSUPP',
+      message: expect.stringMatching(/"small".*Storage Buckets/),
+    })
+    return
+  }
+  expect(await start('No Such Name')).toMatchObject({
+    code: 'EINVAL',
+    message: expect.stringMatching(/"No Such Name"/),
+  })
+  expect(await start('small')).toBe(undefined)
+  const seen = await page.evaluate(async () => {
+    const { container, sandbox } = window.kept
+    const { fs } = container
+    const fault = (call: Promise<unknown>) => call.then(String, (error) => error.code)
+    const random = (size: number) => {
+      const bytes = new Uint8Array(size)
+      for (let at = 0; at < size; at += 65_536) crypto.getRandomValues(bytes.subarray(at, Math.min(size, at + 65_536)))
+      return bytes
+    }
+    const old = random(6 << 20)
+    const late = random(6 << 20)
+    await fs.writeFile('/kept/old', old)
+    await fs.sync()
+    const { quota, usage } = await sandbox.volumes.estimate()
+    await fs.writeFile('/kept/late', late).catch(() => {})
+    const file = await fs.open('/kept/late', 'r+')
+    const full = await fault(file.sync())
+    let at = 0
+    let same = true
+    for await (const piece of fs.createReadStream('/kept/late')) for (const byte of piece) same &&= byte === late[at++]
+    const outside = (await indexedDB.databases()).length
+    await fs.unlink('/kept/old')
+    const freed = await fault(file.sync())
+    await file.close()
+    await sandbox.shutdown()
+    return {
+      quota,
+      isUsed: usage > 6 << 20,
+      full,
+      same,
+      read: at,
+      outside,
+      freed,
+      sum: late.reduce((a, b) => a + b, 0),
+    }
+  })
+  expect(seen).toMatchObject({
+    quota: 13_000_000,
+    isUsed: true,
+    full: 'ENOSPC',
+    same: true,
+    read: 6 << 20,
+    outside: 0,
+    freed: 'undefined',
+  })
+  await page.reload()
+  expect(await start('small')).toBe(undefined)
+  const kept = await page.evaluate(async () => {
+    const { fs } = window.kept.container
+    const bytes = await fs.readFile('/kept/late')
+    return { names: await fs.readdir('/kept'), sum: bytes.reduce((a, b) => a + b, 0) }
+  })
+  expect(kept).toEqual({ names: ['late'], sum: seen.sum })
+})

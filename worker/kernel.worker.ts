@@ -15,6 +15,7 @@ import { createWorkerRunner, workersOfPage } from '../src/host/guest-workers.ts'
 import { readMachine } from '../src/host/machine.ts'
 import { createMacrotasks } from '../src/host/macrotask.ts'
 import { type Booted, serveKernel } from '../src/host/service.ts'
+import { storageBucket, storageOfSite } from '../src/host/site-storage.ts'
 import { createSleep } from '../src/host/sleep.ts'
 import { createTimer } from '../src/host/timer.ts'
 import { createFetchReader, createXhrReader } from '../src/host/url-reader.ts'
@@ -31,9 +32,10 @@ addEventListener('message', ({ ports: [port] }) => {
 })
 
 /** Errors: why the platform asked for can't be had, in a sentence. */
-async function boot({ platform: wanted, guests, ...flags }: BootOptions): Promise<Booted> {
+async function boot({ platform: wanted, guests, storageBucket: bucket, ...flags }: BootOptions): Promise<Booted> {
   const report = choosePlatform(detectFeatures(), { offered: guests ? [...WITHIN, 'worker'] : WITHIN, wanted })
   const { platform } = report
+  const storage = bucket === undefined ? storageOfSite() : await storageBucket(bucket)
   const clock = createClock()
   const timer = createTimer(clock)
   const entropy = createEntropy()
@@ -60,7 +62,7 @@ async function boot({ platform: wanted, guests, ...flags }: BootOptions): Promis
     runner = createRunner({ ...waiting, platform, entropy, sleep: createSleep(clock) })
   }
   const readers = new ContentReaders(createBlobReader(), urls)
-  const volumes = createVolumeHost({ awaited })
+  const volumes = createVolumeHost({ awaited, storage })
   const inline = platform === 'inline'
   const runtime = new Runtime({
     clock,

@@ -24,14 +24,14 @@ const here = (path) => new URL(path, location.href)
  * A sandbox, and a container in it that is started: `programs` are in its /bin, /tmp and /work are tmpfs.
  *
  * @param {PlatformName} platform
- * @param {{ programs?: Record<string, string>, bundle?: Record<string, Files>, mounts?: SpecInput['mounts'] }} [options]
+ * @param {{ programs?: Record<string, string>, bundle?: Record<string, Files>, mounts?: SpecInput['mounts'], storageBucket?: string }} [options]
  *   `programs` maps names to paths on the server, fetched when they are needed
  */
-export async function start(platform, { programs = {}, bundle = {}, mounts = [] } = {}) {
+export async function start(platform, { programs = {}, bundle = {}, mounts = [], storageBucket } = {}) {
   const bin = Object.entries(programs).map(
     ([name, path]) => /** @type {const} */ ([name, { data: here(path), mode: 0o755 }]),
   )
-  const sandbox = await Sandbox.boot({ platform, bundle: { ...bundle, programs: bin } })
+  const sandbox = await Sandbox.boot({ platform, bundle: { ...bundle, programs: bin }, storageBucket })
   const container = await sandbox.create('box', {
     mounts: [
       { destination: '/bin', type: 'bind', source: 'programs', options: ['ro'] },

@@ -38,7 +38,15 @@ export interface MachineOptions {
   readonly productName?: string | undefined
 }
 
-export interface BootOptions extends FlagOptions, MachineOptions {
+export interface StorageOptions {
+  /**
+   * The Storage Bucket that volumes and kept checkpoints are in, apart from everything else of the site; left out, they are in the
+   * site's own storage. A page may open it before with a quota: `navigator.storageBuckets.open(NAME, { quota })`.
+   */
+  readonly storageBucket?: string | undefined
+}
+
+export interface BootOptions extends FlagOptions, MachineOptions, StorageOptions {
   /** Forces a platform; otherwise the best available one is taken. */
   readonly platform?: PlatformName
   /** A MessagePort at whose other end the page makes Workers for guests, by GuestOrder. Without it there is no `worker`. */

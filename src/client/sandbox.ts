@@ -2,7 +2,15 @@
 
 import type { CheckpointOptions, KeptCheckpoint, RestoreOptions } from '../abi/checkpoints.ts'
 import type { ImageInfo, ImportImageOptions } from '../abi/images.ts'
-import type { BootOptions, BootReport, ContainerState, FlagOptions, MachineOptions, PlatformName } from '../abi/wire.ts'
+import type {
+  BootOptions,
+  BootReport,
+  ContainerState,
+  FlagOptions,
+  MachineOptions,
+  PlatformName,
+  StorageOptions,
+} from '../abi/wire.ts'
 import type { SpecInput } from '../oci/spec.ts'
 import { asyncDispose } from './async-dispose.ts'
 import { type Bytes, blobOf } from './blobs.ts'
@@ -18,7 +26,7 @@ import { moved } from './process.ts'
 import { type Files, tree } from './tree.ts'
 import { Volumes } from './volumes.ts'
 
-export interface SandboxOptions extends FlagOptions, MachineOptions {
+export interface SandboxOptions extends FlagOptions, MachineOptions, StorageOptions {
   /** Where programs run and how their calls wait. Left out: the best that this page can have. */
   platform?: PlatformName
   /** Trees to provide from the start, by name: see `provide`. */
@@ -62,8 +70,8 @@ export class Sandbox extends EventTarget {
   #dirty = false
 
   /**
-   * Starts a kernel. Rejects with a sentence where the platform asked for is not available, and with ERR_KERNEL_GONE
-   * where the Worker does not start.
+   * Starts a kernel. Rejects with a sentence where the platform asked for is not available, with EOPNOTSUPP where the browser has
+   * no Storage Buckets and EINVAL where it does not take the bucket's name, and with ERR_KERNEL_GONE where the Worker does not start.
    */
   static async boot(options: SandboxOptions = {}): Promise<Sandbox> {
     const { bundle, worker, ...rest } = options
@@ -71,7 +79,8 @@ export class Sandbox extends EventTarget {
     try {
       const guests = guestWorkers(kernel)
       const wishes = { ...(rest as Omit<BootOptions, 'guests'>), guests }
-      const sandbox = new Sandbox(kernel, await kernel.call('boot', [wishes], [guests]))
+      const report = await kernel.call('boot', [wishes], [guests])
+      const sandbox = new Sandbox(kernel, report, options.storageBucket)
       await sandbox.#watch()
       for (const [name, files] of Object.entries(bundle ?? {})) await sandbox.provide(name, files)
       return sandbox
@@ -81,10 +90,10 @@ export class Sandbox extends EventTarget {
     }
   }
 
-  private constructor(kernel: Kernel, report: BootReport) {
+  private constructor(kernel: Kernel, report: BootReport, bucket: string | undefined) {
     super()
     this.#kernel = kernel
-    this.volumes = new Volumes(kernel)
+    this.volumes = new Volumes(kernel, bucket)
     this.platform = report.platform
     this.reason = report.reason
     this.available = report.available

@@ -5,10 +5,12 @@ import type { Kernel } from './kernel.ts'
 
 export class Volumes {
   readonly #kernel: Kernel
+  readonly #bucket: string | undefined
 
   /** @internal */
-  constructor(kernel: Kernel) {
+  constructor(kernel: Kernel, bucket: string | undefined) {
     this.#kernel = kernel
+    this.#bucket = bucket
   }
 
   #call<Call extends VolumeCall>(call: Call, ...args: Parameters<VolumeCalls[Call]>) {
@@ -35,13 +37,17 @@ export class Volumes {
     return this.#call('delete', name)
   }
 
-  /** Asks the browser not to clear the site's data when space is short; whether it will not. It may ask the user. */
-  persist(): Promise<boolean> {
+  /** Asks the browser not to clear the site's data, or its bucket, when space is short; whether it will not. It may ask the user. */
+  async persist(): Promise<boolean> {
+    const { storage, storageBuckets } = navigator as Navigator & {
+      storageBuckets?: { open(name: string): Promise<StorageManager> }
+    }
+    const ours = this.#bucket === undefined ? storage : await storageBuckets?.open(this.#bucket)
     // Only a page may ask the user.
-    return navigator.storage?.persist?.() ?? this.#call('persist')
+    return ours?.persist?.() ?? this.#call('persist')
   }
 
-  /** What the whole site takes, and may take, in bytes. */
+  /** What the whole site, or its bucket, takes and may take, in bytes. */
   estimate(): Promise<StorageEstimate> {
     return this.#call('estimate')
   }

@@ -11,6 +11,8 @@ import type { UseStore } from 'idb-keyval'
 export interface DatabaseOptions {
   /** The object store, made with the database; 'records' if left out. */
   readonly storeName?: string
+  /** The site's own if left out. */
+  readonly indexedDB?: IDBFactory | undefined
   /**
    * Looks at every connection before anyone else may use it; if it throws, every use is refused with its error. The browser may
    * close a connection at any time, and opening it again silently makes an empty database where the user has cleared the site's
@@ -32,6 +34,7 @@ export interface UseOptions {
 export class Database {
   readonly #name: string
   readonly #storeName: string
+  readonly #factory: IDBFactory
   readonly #check: DatabaseOptions['check']
   #connection: Promise<IDBDatabase> | undefined
   #opened = false
@@ -41,6 +44,7 @@ export class Database {
   constructor(name: string, options: DatabaseOptions = {}) {
     this.#name = name
     this.#storeName = options.storeName ?? 'records'
+    this.#factory = options.indexedDB ?? indexedDB
     this.#check = options.check?.bind(options)
   }
 
@@ -73,7 +77,7 @@ export class Database {
   }
 
   async #open(gone: () => void): Promise<IDBDatabase> {
-    const request = indexedDB.open(this.#name)
+    const request = this.#factory.open(this.#name)
     request.onupgradeneeded = () => request.result.createObjectStore(this.#storeName)
     const database = await settled(request)
     // Another tab wants to delete the database or to change its shape: who holds on to it makes that one wait for ever.
@@ -97,8 +101,8 @@ export class Database {
 }
 
 /** Deletes a database; connections that other tabs hold are asked to close, and waited for. */
-export async function deleteDatabase(name: string): Promise<void> {
-  await settled(indexedDB.deleteDatabase(name))
+export async function deleteDatabase(name: string, factory = indexedDB): Promise<void> {
+  await settled(factory.deleteDatabase(name))
 }
 
 async function transact<T>(

@@ -14,6 +14,7 @@ import {
 } from '../fs/tmpfs/key-value-store.ts'
 import type { VolumeHost } from '../oci/volumes.ts'
 import { createBlobReader } from './blob-reader.ts'
+import { type SiteStorage, storageOfSite } from './site-storage.ts'
 import { Database, deleteDatabase } from './store.ts'
 
 const CATALOGUE = 'runtab/volumes'
@@ -23,8 +24,16 @@ const databaseOf = (id: string) => `runtab/volume/${id}`
 /** `awaited` makes sure that a kernel which waits for guests lets the work go on. */
 type Awaited = <T>(work: Promise<T>) => Promise<T>
 
-export function createVolumeHost({ awaited }: { awaited: Awaited }): VolumeHost {
-  const names = new Database(CATALOGUE).store({ durability: 'strict' })
+export interface VolumeHostOptions {
+  readonly awaited: Awaited
+  /** Where the databases are; the storage of the site if left out. */
+  readonly storage?: SiteStorage
+}
+
+export function createVolumeHost({ awaited, storage = storageOfSite() }: VolumeHostOptions): VolumeHost {
+  const { indexedDB } = storage
+  const names = new Database(CATALOGUE, { indexedDB }).store({ durability: 'strict' })
+  const records = (name: string) => new IndexedRecords(new Database(name, { indexedDB }), awaited)
   return {
     catalogue: () => allOf(names) as Promise<Map<string, string>>,
 
@@ -40,11 +49,11 @@ export function createVolumeHost({ awaited }: { awaited: Awaited }): VolumeHost 
       return fits
     },
 
-    open: (id) => new IndexedRecords(databaseOf(id), awaited),
+    open: (id) => records(databaseOf(id)),
 
-    checkpoints: () => new IndexedRecords(CHECKPOINTS, awaited),
+    checkpoints: () => records(CHECKPOINTS),
 
-    remove: (id) => deleteDatabase(databaseOf(id)),
+    remove: (id) => deleteDatabase(databaseOf(id), indexedDB),
 
     lock: (id, { takeover, lost }) =>
       new Promise((resolve, reject) => {
@@ -61,10 +70,10 @@ export function createVolumeHost({ awaited }: { awaited: Awaited }): VolumeHost 
         locks.request(databaseOf(id), options, hold).catch((failure) => (held ? lost() : reject(failure)))
       }),
 
-    persist: async () => (await navigator.storage?.persist?.()) ?? false,
+    persist: async () => (await storage.persist?.()) ?? false,
 
     async estimate() {
-      const { usage = 0, quota = 0 } = (await navigator.storage?.estimate?.()) ?? {}
+      const { usage = 0, quota = 0 } = (await storage.estimate?.()) ?? {}
       return { usage, quota }
     },
   }
@@ -78,9 +87,9 @@ class IndexedRecords implements KeyValueStore {
 
   readonly #awaited: Awaited
 
-  constructor(name: string, awaited: Awaited) {
+  constructor(database: Database, awaited: Awaited) {
     this.#awaited = awaited
-    this.#database = new Database(name)
+    this.#database = database
     this.#use = this.#database.store({ durability: 'strict' })
   }
 
