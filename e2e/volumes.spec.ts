@@ -70,6 +70,56 @@ for (const platform of platforms) {
   })
 }
 
+test('where nothing can wait, a program reads what is not in memory: of a volume after a reload, of a Blob, of a URL', async ({
+  page,
+}) => {
+  await openLibrary(page, plainOrigin())
+  const programs = await guests('cat')
+  expect(await open(page)).toBe('')
+  await page.evaluate(async () => {
+    const { fs } = window.kept.container
+    await fs.writeFile('/kept/large', 'k'.repeat(3 << 20))
+    await fs.writeFile('/kept/small', 'some text')
+    await fs.sync()
+  })
+  await page.reload()
+  expect(await open(page, ['cacheBytes=256k'], 'inline', programs)).toBe('')
+  const read = await page.evaluate(async () => {
+    const { container, sandbox } = window.kept
+    await sandbox.provide('cold', [
+      ['blob', { data: new Blob(['b'.repeat(3 << 20)]) }],
+      ['url', { data: new URL('/pages/programs.mjs', location.href) }],
+    ])
+    await container.mount({ destination: '/cold', type: 'bind', source: 'cold' })
+    const cat = async (path: string) => {
+      const { exitCode, stdout, stderr } = await window.programs.run(container, { args: ['/bin/cat', path] })
+      return [exitCode, stderr, stdout] as const
+    }
+    const [large, blob, url] = [await cat('/kept/large'), await cat('/cold/blob'), await cat('/cold/url')]
+    const only = (letter: string, [code, error, text]: typeof large) => [
+      code,
+      error,
+      text.length,
+      text === letter.repeat(text.length),
+    ]
+    const served = await (await fetch('/pages/programs.mjs')).text()
+    return {
+      platform: sandbox.platform,
+      large: only('k', large),
+      small: await cat('/kept/small'),
+      blob: only('b', blob),
+      url: [url[0], url[1], url[2] === served],
+    }
+  })
+  expect(read).toEqual({
+    platform: 'inline',
+    large: [0, '', 3 << 20, true],
+    small: [0, '', 'some text'],
+    blob: [0, '', 3 << 20, true],
+    url: [0, '', true],
+  })
+})
+
 test('a second tab gets EBUSY, reads what was committed, takes over by request, and without one when the first has gone', async ({
   page,
   context,
