@@ -1,6 +1,7 @@
 /**
  * What ours is a file system of while a sequence runs: a tmpfs, one that is closed and opened again, or overlays, over layers that
- * the sequence itself has made. The Linux side is a tmpfs throughout: whatever the layers are, the merged view must behave like one.
+ * the sequence itself has made, the upper of one being closed and opened again, too. The Linux side is a tmpfs throughout: whatever
+ * the layers are, the merged view must behave like one.
  *
  * Always true: layers below are left as they were, and the same layers, mounted anew, show the same files.
  */
@@ -58,6 +59,18 @@ async function kept(vfs: Vfs, records = new MemoryStore()): Promise<Laid> {
   return { superblock, upper: superblock.filesystem, lowers: [], volume: { records, store } }
 }
 
+/** The same volume, closed and opened again. */
+async function reopened(vfs: Vfs, { volume }: Laid): Promise<Laid> {
+  await volume!.store.settled()
+  return kept(vfs, new MemoryStore(volume!.records.records))
+}
+
+/** A volume as the upper of an overlay. */
+const keptOver = (vfs: Vfs, lowers: readonly Inode[], volume: Laid): Laid => ({
+  ...volume,
+  ...overlay(vfs, lowers, volume.upper),
+})
+
 const overEmpty = (vfs: Vfs): Laid => overlay(vfs, [tmpfs(vfs).filesystem.root])
 
 const over = (veil: Veil) => (vfs: Vfs, below: Laid) => overlay(vfs, [veiled(below.upper.root, veil)])
@@ -72,13 +85,20 @@ export const arrangements: readonly Arrangement[] = [
     layers: 2,
     free: [],
     first: (vfs) => kept(vfs),
-    async next(vfs, { volume }) {
-      await volume!.store.settled()
-      return kept(vfs, new MemoryStore(volume!.records.records))
-    },
+    next: reopened,
   },
   { name: 'overlay-empty', layers: 0, free: [], first: overEmpty, next: overEmpty },
   { name: 'overlay-lower', layers: 1, free: MERGED, first: plain, next: over({}) },
+  {
+    name: 'overlay-kept',
+    layers: 3,
+    free: MERGED,
+    first: plain,
+    next: async (vfs, below) =>
+      below.volume
+        ? keptOver(vfs, below.lowers, await reopened(vfs, below))
+        : keptOver(vfs, [below.upper.root], await kept(vfs)),
+  },
   {
     name: 'overlay-three',
     layers: 1,
