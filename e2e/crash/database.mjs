@@ -41,7 +41,7 @@ export async function crashDatabase({ kills, browser = 'chromium', seed = Date.n
       const atWork = random(4) > 0
       const delay = random(2000)
       let started = false
-      const fault = await lives.live(browser, join(folder, 'profile'), 'database.html', (what, body, life) => {
+      const { fault } = await lives.live(browser, join(folder, 'profile'), 'database.html', (what, body, life) => {
         if (what === 'setting') return setting
         if (what === 'acks') {
           acked = Math.max(acked, Number(body))

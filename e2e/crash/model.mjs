@@ -4,7 +4,7 @@
  * @typedef {import('./workload.mjs').Step} Step
  * @typedef {Map<string, Uint8Array | null>} Found  the bytes of files by their paths; null for directories
  */
-import { bytesOf, GROUP, stepsFrom } from './workload.mjs'
+import { bytesOf, GROUP, LINKS, stepsFrom } from './workload.mjs'
 
 /** @typedef {{ bytes: Uint8Array }} File  may have several names */
 
@@ -203,4 +203,29 @@ export function effectBeforeCause(mine, others) {
   const seen = clockIn(mine.get(SEEN))
   const there = clockIn(others.get('clock'))
   return seen > there ? `one has seen the other at step ${seen}, who is at step ${there}` : ''
+}
+
+/** Links that are touched one behind the other, again and again: the round of each is its time. They make a checkpoint long. */
+export class Links {
+  #acked = 0
+  /** The round to go on with. */
+  round = 1
+
+  /** A round is on disk. @param {number} round */
+  acknowledged(round) {
+    this.#acked = Math.max(this.#acked, round)
+  }
+
+  /** Takes the rounds of all that were found as where things stand. @param {number[]} rounds @returns {string} what is wrong, or '' */
+  recovered(rounds) {
+    if (rounds.length !== LINKS) return `${rounds.length} links of ${LINKS}`
+    const [first] = rounds
+    const turn = rounds.findIndex((round) => round !== first)
+    const whole = turn < 0 ? first : first - 1
+    if (turn >= 0 && rounds.slice(turn).some((round) => round !== whole))
+      return `links were touched out of turn: ${rounds}`
+    if (whole < this.#acked) return `links after round ${whole}, though fsync returned after round ${this.#acked}`
+    this.round = whole + 1
+    return ''
+  }
 }

@@ -7,7 +7,7 @@
  * @typedef {import('../../src/client/index.ts').Container} Container
  */
 import { Sandbox } from '/lib/index.js'
-import { bytesOf, lineOf, stepsFrom } from './workload.mjs'
+import { bytesOf, LINKS, lineOf, stepsFrom, TARGET } from './workload.mjs'
 
 /** Enough that no guest comes to its end. */
 const SCRIPT = 20_000
@@ -41,6 +41,7 @@ async function acknowledge(worker, n) {
 async function open({ platform, guest, workers, lower }) {
   const sandbox = await Sandbox.boot({
     platform,
+    worker: new URL('./kernel.mjs', import.meta.url),
     bundle: { base: lower, programs: { play: { data: new URL(guest, location.href), mode: 0o755 } } },
   })
   for (let tries = 0; ; tries++) {
@@ -57,6 +58,7 @@ async function open({ platform, guest, workers, lower }) {
         await box.fs.mkdir(directory, { recursive: true })
         await box.fs.writeFile(`${directory}/clock`, '00000000', { flag: 'wx' }).catch(() => {})
       }
+      await makeLinks(box)
       await box.fs.sync()
       return { sandbox, box }
     } catch (error) {
@@ -67,8 +69,45 @@ async function open({ platform, guest, workers, lower }) {
   }
 }
 
-/** All files below the directories: what there is, as JSON in the first line, and the bytes of all files behind it. @param {Container} box */
-async function picture({ fs }, /** @type {Setting['workers']} */ workers) {
+const link = (/** @type {number} */ i) => `/plain/links/${i}`
+
+/** @param {Container} box */
+async function makeLinks({ fs }) {
+  await fs.mkdir('/plain/links', { recursive: true })
+  for (let i = (await fs.readdir('/plain/links')).length; i < LINKS; i++) {
+    await fs.symlink(TARGET, link(i))
+    await fs.lutimes(link(i), 0, 0)
+  }
+}
+
+/** The round in which each link was touched last, or -1 for one that is not as it was made. @param {Container} box */
+async function roundsOf({ fs }) {
+  const rounds = []
+  for (let i = 0; i < LINKS; i++) {
+    const { mtimeMs, size } = await fs.lstat(link(i))
+    // The last one that was made may have the time when it was.
+    rounds.push(size !== TARGET.length ? -1 : mtimeMs > 1e12 ? 0 : mtimeMs / 1000)
+  }
+  return rounds
+}
+
+/** @param {Container} box @param {number} from */
+async function touchLinks({ fs }, from) {
+  for (let round = from; ; round++) {
+    for (let i = 0; i < LINKS; i++) await fs.lutimes(link(i), round, round)
+    await fs.sync()
+    acknowledge('links', round)
+    await sleep(200)
+  }
+}
+
+/**
+ * All that is there: in the first line as JSON, and the bytes of all files behind it.
+ *
+ * @param {Container} box @param {Setting['workers']} workers
+ */
+async function picture(box, workers) {
+  const { fs } = box
   const entries = []
   const bytes = []
   for (const { name, directory } of workers)
@@ -78,7 +117,7 @@ async function picture({ fs }, /** @type {Setting['workers']} */ workers) {
       entries.push([name, path, data ? data.length : -1])
       if (data) bytes.push(data)
     }
-  return new Blob([JSON.stringify(entries), '\n', ...bytes])
+  return new Blob([JSON.stringify({ entries, rounds: await roundsOf(box) }), '\n', ...bytes])
 }
 
 /** @param {Container} box @param {Setting['workers'][number]} worker @param {Plan} plan */
@@ -150,6 +189,7 @@ try {
     const plan = await tell('found', await picture(box, setting.workers))
     const atWork = setting.workers.map(({ name }) => new Promise((resolve) => progress.set(name, () => resolve(name))))
     const works = setting.workers.map((worker) => (worker.guest ? playGuest : playHere)(box, worker, plan))
+    works.push(touchLinks(box, plan.round))
     if (plan.terminateAfter < 0) {
       await Promise.all(works)
       break

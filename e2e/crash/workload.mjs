@@ -15,6 +15,11 @@
 
 export const GROUP = 8
 
+/** How many links there are beside the files, in several chunks of a checkpoint. */
+export const LINKS = 600
+/** So long that a checkpoint begins when all of them were touched. */
+export const TARGET = 'somewhere/'.repeat(200)
+
 /** Numbers from 0 on, below what is asked for. @param {number} seed @param {number} group @returns {(below: number) => number} */
 export function randomOf(seed, group) {
   let state = (Math.imul(seed, 0x9e3779b1) ^ Math.imul(group + 1, 0x85ebca6b)) | 0
