@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import { E } from './errno.ts'
 import { type GuestEnd, type GuestOptions, runGuest } from './guest.ts'
 import { compileError, GuestError } from './program.ts'
 import { moduleOf } from './test-guest.ts'
@@ -164,6 +165,26 @@ describe('a guest', () => {
   })
 })
 
+describe('a program runs that imports', () => {
+  test('from wasi_unstable, the draft before preview1', async () => {
+    const exit = moduleOf({ imports: [['wasi_unstable', 'proc_exit', 'i!']], start: [op.i32, 4, op.call, 0] })
+    expect(await run(exit)).toMatchObject({ exitCode: 4 })
+  })
+
+  test('what is no function of WASI, as of WASI: its calls are ENOSYS, as those of a number that Linux does not know', async () => {
+    const lines: string[] = []
+    const sockets = moduleOf({
+      imports: [
+        [P1, 'sock_open', 'iii'],
+        [P1, 'proc_exit', 'i!'],
+      ],
+      start: [op.i32, 1, op.i32, 2, op.i32, 32, op.call, 0, op.call, 1],
+    })
+    expect(await run(sockets, { strace: (line) => lines.push(line) })).toMatchObject({ exitCode: E.ENOSYS })
+    expect(lines[0]).toMatch(/^sock_open\(\) = -1 ENOSYS \(Function not implemented\)/)
+  })
+})
+
 describe('a module that cannot be a guest is refused before it runs, with a reason', () => {
   const noop: readonly number[] = []
   test.each([
@@ -172,13 +193,22 @@ describe('a module that cannot be a guest is refused before it runs, with a reas
       moduleOf({
         imports: [
           ['env', 'foo', ''],
-          [P1, 'fd_dup', 'i'],
+          ['wasix_32v1', 'fd_dup', 'i'],
           [P1, 'fd_close', 'i'],
         ],
       }),
-      `the program needs env.foo (function), ${P1}.fd_dup (function), which runtab does not have; it offers ${P1}`,
+      `the program needs env.foo (function), wasix_32v1.fd_dup (function), which runtab does not have; it offers ${P1} and wasi_unstable`,
     ],
-    ['a draft of WASI', moduleOf({ imports: [['wasi_unstable', 'fd_close', 'i']] }), /wasi_unstable.*build it again/],
+    [
+      'imports of two versions of WASI',
+      moduleOf({
+        imports: [
+          [P1, 'fd_close', 'i'],
+          ['wasi_unstable', 'fd_seek', 'iIii'],
+        ],
+      }),
+      `the program imports from ${P1} and from wasi_unstable, which are two versions of WASI; runtab runs programs of either`,
+    ],
     [
       'an imported memory of which nothing is known',
       moduleOf({ importedMemory: true, exports: ['_start'], start: noop }),

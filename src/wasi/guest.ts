@@ -7,6 +7,8 @@
 import type { Clock } from '../abi/platform.ts'
 import type { WouldBlock } from '../vfs/waiting.ts'
 import { GuestExit } from './context.ts'
+import { functionNames } from './function-names.ts'
+import { LAYOUTS, type Layout, PREVIEW1 } from './layout.ts'
 import { type RequestSource, serveLibrary } from './library.ts'
 import { initialPages, type MemoryType, PAGE_SIZE, shareOf } from './memories.ts'
 import { importsOf, Preview1, type Preview1Options } from './preview1.ts'
@@ -15,8 +17,6 @@ import { strace } from './strace.ts'
 import type { Table } from './table.ts'
 import { takingTurns, trampolined } from './trampoline.ts'
 import { type WasmFunction, type WasmInstance, type WasmMemory, type WasmModule, wasmApi } from './webassembly.ts'
-
-const PREVIEW1 = 'wasi_snapshot_preview1'
 
 /** How a guest ended. A signal's exit status is 128 + its number, as shells have it. */
 export type GuestEnd = (
@@ -27,7 +27,7 @@ export type GuestEnd = (
   readonly calls: number
 }
 
-export interface GuestOptions extends Omit<Preview1Options, 'waits'> {
+export interface GuestOptions extends Omit<Preview1Options, 'waits' | 'layout' | 'foreign'> {
   readonly module: WasmModule
   /** Its memories, as compileProgram has them. Without them a module that imports its memory is refused. */
   readonly memories?: readonly MemoryType[]
@@ -53,9 +53,10 @@ export interface GuestOptions extends Omit<Preview1Options, 'waits'> {
 
 export async function runGuest(options: GuestOptions): Promise<GuestEnd> {
   const { module, platform, memories = [], memoryPages } = options
-  const preview1 = new Preview1({ ...options, waits: platform === 'jspi' })
   checkMemories(memories, memoryPages)
-  const entry = checkModule(module, preview1.table, memories, options.requests !== undefined)
+  const { entry, layout, imported } = checkModule(module, memories, options.requests !== undefined)
+  const foreign = imported.filter((name) => !functionNames.includes(name))
+  const preview1 = new Preview1({ ...options, layout, foreign, waits: platform === 'jspi' })
 
   let instance: WasmInstance | undefined
   let own: WasmMemory | undefined
@@ -67,7 +68,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestEnd> {
   const imports = platform === 'jspi' ? suspending(preview1, table, options) : importsOf(table)
 
   try {
-    const all: Record<string, Record<string, unknown>> = { [PREVIEW1]: imports }
+    const all: Record<string, Record<string, unknown>> = { [layout.module]: imports }
     for (const type of memories) {
       if (!type.imported) continue
       const made = newMemory(type, memories, memoryPages)
@@ -128,30 +129,30 @@ function suspending(preview1: Preview1, table: Table, options: GuestOptions): Re
   return trampolined(turns.table, new (wasmApi().Suspending!)(pause))
 }
 
-/** The export that it starts with. Throws GuestError for a module that is no preview1 command and, if those run, no library. */
+/** How it starts, and what it imports of WASI. Throws GuestError for a module that is no command of WASI's and, if those run, no library. */
 function checkModule(
   module: WasmModule,
-  table: Table,
   memories: readonly MemoryType[],
   libraries: boolean,
-): '_start' | '_initialize' {
+): { entry: '_start' | '_initialize'; layout: Layout; imported: readonly string[] } {
   const api = wasmApi()
   const imports = api.Module.imports(module)
-  if (imports.some(({ module: from }) => from === 'wasi_unstable'))
-    throw new GuestError(
-      'the program was built for wasi_unstable, a draft of WASI; build it again for wasi_snapshot_preview1',
-    )
   const given = memories.filter(({ imported }) => imported).length
   if (imports.filter(({ kind }) => kind === 'memory').length > given)
     throw new GuestError('the program imports its memory, of which nothing is known: compile it with compileProgram')
-  const missing = imports.filter(
-    ({ module: from, name, kind }) =>
-      kind !== 'memory' && (from !== PREVIEW1 || kind !== 'function' || !Object.hasOwn(table, name)),
-  )
+  const isWasi = ({ module: from, kind }: (typeof imports)[number]) => kind === 'function' && LAYOUTS.has(from)
+  const missing = imports.filter((each) => each.kind !== 'memory' && !isWasi(each))
   if (missing.length > 0) {
     const names = missing.map(({ module: from, name, kind }) => `${from}.${name} (${kind})`).join(', ')
-    throw new GuestError(`the program needs ${names}, which runtab does not have; it offers ${PREVIEW1}`)
+    const offered = [...LAYOUTS.keys()].join(' and ')
+    throw new GuestError(`the program needs ${names}, which runtab does not have; it offers ${offered}`)
   }
+  const ofWasi = imports.filter(isWasi)
+  const [version = PREVIEW1.module, other] = new Set(ofWasi.map(({ module: from }) => from))
+  if (other !== undefined)
+    throw new GuestError(
+      `the program imports from ${version} and from ${other}, which are two versions of WASI; runtab runs programs of either`,
+    )
   const exports = new Map(api.Module.exports(module).map(({ name, kind }) => [name, kind]))
   const entry = (['_start', '_initialize'] as const).find((name) => exports.get(name) === 'function')
   if (entry === undefined)
@@ -162,7 +163,7 @@ function checkModule(
     throw new GuestError('the program is a library (it exports _initialize), of which nothing is asked here')
   if (exports.get('memory') !== 'memory' && given === 0)
     throw new GuestError('the program exports no memory and imports none, which its system calls would need')
-  return entry
+  return { entry, layout: LAYOUTS.get(version)!, imported: ofWasi.map(({ name }) => name) }
 }
 
 /** What an engine can run out of, and how that is told. */

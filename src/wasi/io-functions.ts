@@ -1,9 +1,9 @@
 /** Preview1's calls on open files: data, position, size, times, flags, listings. */
 import { wasi } from '@bjorn3/browser_wasi_shim'
-import { AT_EMPTY_PATH, O_APPEND, O_DSYNC, O_NONBLOCK, O_SYNC, SEEK_CUR, SEEK_END, SEEK_SET } from '../abi/linux.ts'
+import { AT_EMPTY_PATH, O_APPEND, O_DSYNC, O_NONBLOCK, O_SYNC, SEEK_CUR } from '../abi/linux.ts'
 import type { Context } from './context.ts'
 import { E, SUCCESS } from './errno.ts'
-import { FDSTAT_SIZE, FILESTAT_SIZE, timesOf, writeDirents, writeFilestat } from './layout.ts'
+import { FDSTAT_SIZE, type Layout, timesOf, writeDirents } from './layout.ts'
 import { rightsOf } from './rights.ts'
 import { row, type Table } from './table.ts'
 
@@ -11,8 +11,6 @@ const READ = wasi.RIGHTS_FD_READ
 const WRITE = wasi.RIGHTS_FD_WRITE
 const SEEK = wasi.RIGHTS_FD_SEEK
 const TELL = wasi.RIGHTS_FD_TELL
-
-export const whences = [SEEK_SET, SEEK_CUR, SEEK_END]
 
 const ALL_FDFLAGS =
   wasi.FDFLAGS_APPEND | wasi.FDFLAGS_DSYNC | wasi.FDFLAGS_NONBLOCK | wasi.FDFLAGS_RSYNC | wasi.FDFLAGS_SYNC
@@ -56,7 +54,7 @@ function positionOf(offset: bigint, ranges: readonly number[]): number {
 
 const LAST_OFFSET = 2n ** 63n - 1n
 
-export function ioFunctions(context: Context): Table {
+export function ioFunctions(context: Context, layout: Layout): Table {
   const { syscalls, memory, descriptors, counters } = context
   const { ranges } = memory
   /** The right to seek includes that to tell. */
@@ -115,9 +113,9 @@ export function ioFunctions(context: Context): Table {
       },
     ),
 
-    fd_seek: row(['fd', 'offset:i64', 'whence', 'newoffset:ptr'], (fd, offset, whence, newoffset) => {
+    fd_seek: row(['fd', 'offset:i64', layout.whence, 'newoffset:ptr'], (fd, offset, whence, newoffset) => {
       newoffset >>>= 0
-      const linux = whences[whence]
+      const linux = layout.whences[whence]
       if (linux === undefined) return E.EINVAL
       const by = Number(offset)
       const error = linux === SEEK_CUR && by === 0 ? mayTell(fd) : descriptors.check(fd, SEEK)
@@ -188,8 +186,8 @@ export function ioFunctions(context: Context): Table {
       buf >>>= 0
       const error = descriptors.check(fd, wasi.RIGHTS_FD_FILESTAT_GET)
       if (error !== 0) return error
-      if (!memory.fits(buf, FILESTAT_SIZE)) return E.EFAULT
-      writeFilestat(memory, buf, syscalls.fstat(fd))
+      if (!memory.fits(buf, layout.filestatSize)) return E.EFAULT
+      layout.writeFilestat(memory, buf, syscalls.fstat(fd))
       return SUCCESS
     }),
 

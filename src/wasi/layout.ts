@@ -1,29 +1,79 @@
-/** The records that preview1 lays out in a guest's memory (wasi_snapshot_preview1.witx): filestat, dirent, times. */
+/** The records that WASI lays out in a guest's memory: filestat, dirent, times; and in what its two versions differ. */
 import { wasi } from '@bjorn3/browser_wasi_shim'
-import { UTIME_NOW, UTIME_OMIT } from '../abi/linux.ts'
+import { SEEK_CUR, SEEK_END, SEEK_SET, UTIME_NOW, UTIME_OMIT } from '../abi/linux.ts'
 import type { DirectoryEntry, FileKind, Stat } from '../abi/syscalls.ts'
 import { utf8Length } from '../abi/utf8.ts'
 import type { GuestMemory } from './memory.ts'
 import { filetypeOf } from './rights.ts'
 
-export const FILESTAT_SIZE = 64
+/** What a version of WASI lays out, or numbers, in a way of its own; all else is the same in both. */
+export interface Layout {
+  /** Where programs import its functions from. */
+  readonly module: string
+  /** Of lseek(2), by fd_seek's number; and what the table calls that parameter. */
+  readonly whences: readonly number[]
+  readonly whence: 'whence' | 'draft_whence'
+  readonly filestatSize: number
+  /** Preconditions: `filestatSize` bytes fit. */
+  writeFilestat(memory: GuestMemory, at: number, stat: Stat): void
+  readonly subscriptionSize: number
+  /** Where in a subscription a clock's id lies, the record's first; timeout, precision and flags follow. */
+  readonly clockAt: number
+}
+
+/** wasi_snapshot_preview1.witx. */
+export const PREVIEW1: Layout = {
+  module: 'wasi_snapshot_preview1',
+  whences: [SEEK_SET, SEEK_CUR, SEEK_END],
+  whence: 'whence',
+  filestatSize: 64,
+  writeFilestat(memory, at, stat) {
+    writeFileId(memory, at, stat)
+    memory.view.setUint32(at + 20, 0, true)
+    memory.setU64(at + 24, stat.nlink)
+    writeSizeAndTimes(memory, at + 32, stat)
+  },
+  subscriptionSize: 48,
+  clockAt: 16,
+}
+
+/** wasi_unstable.witx, snapshot 0 of WASI: its links have 32 bits, and before a clock's id stands one more word for the program. */
+export const UNSTABLE: Layout = {
+  module: 'wasi_unstable',
+  whences: [SEEK_CUR, SEEK_END, SEEK_SET],
+  whence: 'draft_whence',
+  filestatSize: 56,
+  writeFilestat(memory, at, stat) {
+    writeFileId(memory, at, stat)
+    memory.view.setUint32(at + 20, stat.nlink, true)
+    writeSizeAndTimes(memory, at + 24, stat)
+  },
+  subscriptionSize: 56,
+  clockAt: 24,
+}
+
+/** Both, by the module that they are imported from. */
+export const LAYOUTS: ReadonlyMap<string, Layout> = new Map(
+  [PREVIEW1, UNSTABLE].map((layout) => [layout.module, layout]),
+)
+
 export const DIRENT_SIZE = 24
 export const FDSTAT_SIZE = 24
 
 const MASK = 0xffff_ffff_ffff_ffffn
 
-/** Preconditions: FILESTAT_SIZE bytes fit. */
-export function writeFilestat(memory: GuestMemory, at: number, stat: Stat): void {
-  const { view } = memory
+function writeFileId(memory: GuestMemory, at: number, stat: Stat): void {
   memory.setU64(at, stat.dev)
   memory.setU64(at + 8, stat.ino)
-  view.setUint32(at + 16, filetypeOf(stat.mode), true)
-  view.setUint32(at + 20, 0, true)
-  memory.setU64(at + 24, stat.nlink)
-  memory.setU64(at + 32, stat.size)
-  view.setBigUint64(at + 40, stat.atime & MASK, true)
-  view.setBigUint64(at + 48, stat.mtime & MASK, true)
-  view.setBigUint64(at + 56, stat.ctime & MASK, true)
+  memory.view.setUint32(at + 16, filetypeOf(stat.mode), true)
+}
+
+function writeSizeAndTimes(memory: GuestMemory, at: number, stat: Stat): void {
+  const { view } = memory
+  memory.setU64(at, stat.size)
+  view.setBigUint64(at + 8, stat.atime & MASK, true)
+  view.setBigUint64(at + 16, stat.mtime & MASK, true)
+  view.setBigUint64(at + 24, stat.ctime & MASK, true)
 }
 
 const filetypes: Readonly<Record<FileKind, number>> = {

@@ -20,7 +20,7 @@ import { encodeUtf8 } from '../abi/utf8.ts'
 import type { Context } from './context.ts'
 import { E, SUCCESS } from './errno.ts'
 import { openFlagsOf } from './io-functions.ts'
-import { FILESTAT_SIZE, timesOf, writeFilestat } from './layout.ts'
+import { type Layout, timesOf } from './layout.ts'
 import { rightsOf } from './rights.ts'
 import { row, type Table } from './table.ts'
 
@@ -53,7 +53,7 @@ export function openFlags(lookupflags: number, oflags: number, rights: number, f
   return flags
 }
 
-export function pathFunctions(context: Context): Table {
+export function pathFunctions(context: Context, layout: Layout): Table {
   const { syscalls, memory, descriptors } = context
 
   return {
@@ -111,12 +111,12 @@ export function pathFunctions(context: Context): Table {
       if (typeof path === 'number') return path
       const error = descriptors.check(fd, wasi.RIGHTS_PATH_FILESTAT_GET)
       if (error !== 0) return error
-      if (!memory.fits(buf, FILESTAT_SIZE)) return E.EFAULT
+      if (!memory.fits(buf, layout.filestatSize)) return E.EFAULT
       const stat = syscalls.statIfThere
         ? syscalls.statIfThere(fd, path, nofollow(flags))
         : syscalls.fstatat(fd, path, nofollow(flags))
       if (stat === undefined) return E.ENOENT
-      writeFilestat(memory, buf, stat)
+      layout.writeFilestat(memory, buf, stat)
       return SUCCESS
     }),
 

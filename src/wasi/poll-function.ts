@@ -8,9 +8,9 @@ import type { PollRequest } from '../abi/syscalls.ts'
 import { WouldBlock } from '../vfs/waiting.ts'
 import type { Context } from './context.ts'
 import { E, SUCCESS } from './errno.ts'
+import type { Layout } from './layout.ts'
 import { row, type Table } from './table.ts'
 
-const SUBSCRIPTION_SIZE = 48
 const EVENT_SIZE = 32
 /** More than any guest has descriptors: RLIMIT_NOFILE, where poll(2) answers EINVAL too. */
 const MAX_SUBSCRIPTIONS = 65_536
@@ -25,7 +25,7 @@ interface Subscription {
   readonly error: number
 }
 
-export function pollFunction(context: Context): Table {
+export function pollFunction(context: Context, { subscriptionSize, clockAt }: Layout): Table {
   const { syscalls, memory, descriptors, clock } = context
 
   /** Where a clock reads 0, on the monotonic clock. Those of the processor go as clock_time_get tells them. */
@@ -48,9 +48,9 @@ export function pollFunction(context: Context): Table {
     const userdata = view.getBigUint64(at, true)
     const type = view.getUint8(at + 8)
     if (type === wasi.EVENTTYPE_CLOCK) {
-      const id = view.getUint32(at + 16, true)
-      const time = view.getBigUint64(at + 24, true)
-      const absolute = (view.getUint16(at + 40, true) & wasi.SUBCLOCKFLAGS_SUBSCRIPTION_CLOCK_ABSTIME) !== 0
+      const id = view.getUint32(at + clockAt, true)
+      const time = view.getBigUint64(at + clockAt + 8, true)
+      const absolute = (view.getUint16(at + clockAt + 24, true) & wasi.SUBCLOCKFLAGS_SUBSCRIPTION_CLOCK_ABSTIME) !== 0
       const zero = zeroOf(id, now)
       if (zero === undefined) return { userdata, type, deadline: undefined, fd: -1, error: E.EINVAL }
       const since = absolute ? zero : now.monotonic
@@ -103,7 +103,7 @@ export function pollFunction(context: Context): Table {
       count >>>= 0
       nevents >>>= 0
       if (count === 0 || count > MAX_SUBSCRIPTIONS) return E.EINVAL
-      if (!memory.fits(from, count * SUBSCRIPTION_SIZE) || !memory.fits(out, count * EVENT_SIZE)) return E.EFAULT
+      if (!memory.fits(from, count * subscriptionSize) || !memory.fits(out, count * EVENT_SIZE)) return E.EFAULT
       if (!memory.fits(nevents, 4)) return E.EFAULT
 
       const now = context.pollStart ?? { monotonic: clock.monotonic(), realtime: clock.realtime() }
@@ -112,7 +112,7 @@ export function pollFunction(context: Context): Table {
       const requests: PollRequest[] = []
       let deadline: bigint | undefined
       for (let i = 0; i < count; i++) {
-        const read = subscription(from + i * SUBSCRIPTION_SIZE, now)
+        const read = subscription(from + i * subscriptionSize, now)
         if (read === undefined) return E.EINVAL
         const error = read.error || (read.fd < 0 ? 0 : rightsError(read.fd))
         subscriptions.push(error === read.error ? read : { ...read, error })

@@ -11,12 +11,13 @@ import type { Clock, Entropy } from '../abi/platform.ts'
 import type { Syscalls } from '../abi/syscalls.ts'
 import { Context, type KillSwitch } from './context.ts'
 import { ioFunctions } from './io-functions.ts'
+import { type Layout, PREVIEW1 } from './layout.ts'
 import { GuestMemory } from './memory.ts'
 import { pathFunctions } from './path-functions.ts'
 import { pollFunction } from './poll-function.ts'
 import { Descriptors, type Preopen } from './rights.ts'
 import { systemFunctions } from './system-functions.ts'
-import { guarded, type Table } from './table.ts'
+import { foreignCall, guarded, type Table } from './table.ts'
 import type { WasmInstance, WasmMemory } from './webassembly.ts'
 
 export interface Preview1Options {
@@ -38,10 +39,14 @@ export interface Preview1Options {
   /** False: the time that calls take is not taken here. */
   readonly timed?: boolean
   readonly onFault?: (error: unknown) => void
+  /** Of which version of WASI; without it of preview1. */
+  readonly layout?: Layout
+  /** Names that the program imports beside those of WASI: calls of them answer ENOSYS. */
+  readonly foreign?: readonly string[]
 }
 
 export class Preview1 extends WASI {
-  /** The 46 functions; `wasiImport` holds their calls. */
+  /** The 46 functions, and the foreign ones behind them; `wasiImport` holds their calls. */
   readonly table: Table
   readonly #context: Context
   #memory: WasmMemory | undefined
@@ -49,7 +54,7 @@ export class Preview1 extends WASI {
   constructor(options: Preview1Options) {
     super([...options.args], [...options.env], [], { debug: false })
     const { syscalls, clock, entropy, waits = false, sleep, kill, onFault, timed = true } = options
-    const { counters = new Counters() } = options
+    const { counters = new Counters(), layout = PREVIEW1, foreign = [] } = options
     const memory = new GuestMemory(
       () => this.#memory ?? (this.inst?.exports.memory as WasmMemory | undefined),
       (size) => {
@@ -65,9 +70,10 @@ export class Preview1 extends WASI {
     this.#context = context
     this.table = guarded(context, {
       ...systemFunctions(context, this.args, this.env),
-      ...ioFunctions(context),
-      ...pathFunctions(context),
-      ...pollFunction(context),
+      ...ioFunctions(context, layout),
+      ...pathFunctions(context, layout),
+      ...pollFunction(context, layout),
+      ...Object.fromEntries(foreign.map((name) => [name, foreignCall])),
     })
     this.wasiImport = importsOf(this.table)
   }

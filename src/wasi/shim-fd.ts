@@ -14,8 +14,8 @@ import { AT_EMPTY_PATH, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, SE
 import type { DirectoryEntry, Stat, Syscalls } from '../abi/syscalls.ts'
 import { WouldBlock } from '../vfs/waiting.ts'
 import { E, SUCCESS } from './errno.ts'
-import { fdflagsOf, offsetOf, openFlagsOf, whences } from './io-functions.ts'
-import { filetypeOfKind, timesOf } from './layout.ts'
+import { fdflagsOf, offsetOf, openFlagsOf } from './io-functions.ts'
+import { filetypeOfKind, PREVIEW1, timesOf } from './layout.ts'
 import { LOOKUPFLAGS_SYMLINK_FOLLOW, openFlags } from './path-functions.ts'
 import { Descriptors, filetypeOf, rightsOf } from './rights.ts'
 
@@ -191,7 +191,7 @@ export class KernelFd extends Fd {
   }
 
   override fd_seek(offset: bigint, whence: number) {
-    const linux = whences[whence]
+    const linux = PREVIEW1.whences[whence]
     const by = Number(offset)
     if (linux === undefined || !Number.isSafeInteger(by)) return { ret: E.EINVAL, offset: 0n }
     return this.#seek(by, linux)

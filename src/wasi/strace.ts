@@ -72,6 +72,7 @@ const LOOKUP = ['AT_SYMLINK_FOLLOW']
 /** Numbers that have names. */
 const NAMED: Readonly<Record<string, (value: number) => string>> = {
   whence: (n) => one(n, ['SEEK_SET', 'SEEK_CUR', 'SEEK_END']),
+  draft_whence: (n) => one(n, ['SEEK_CUR', 'SEEK_END', 'SEEK_SET']),
   id: (n) => one(n, ['CLOCK_REALTIME', 'CLOCK_MONOTONIC', 'CLOCK_PROCESS_CPUTIME_ID', 'CLOCK_THREAD_CPUTIME_ID']),
   advice: (n) =>
     one(

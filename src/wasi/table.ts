@@ -3,6 +3,7 @@
  * documentation derive from it.
  */
 import { AGAIN, type Context } from './context.ts'
+import { E } from './errno.ts'
 
 /** A parameter: its name as the preview1 document has it, with `:i64` behind it, `:ptr` for an address, or else an i32. */
 export type Parameter = string
@@ -16,6 +17,8 @@ export interface WasiFunction {
   readonly params: readonly Parameter[]
   /** proc_exit alone has no result. */
   readonly result: boolean
+  /** A call that is not in WASI, so that its parameters are not known: it is made as it is. */
+  readonly foreign?: true
   readonly call: Call
 }
 
@@ -29,6 +32,9 @@ export function row<const P extends readonly Parameter[]>(
 ): WasiFunction {
   return { params, result: true, call: call as Call }
 }
+
+/** What a program imports as WASI's and is not: it is told so when it calls, as Linux tells of a number that is no system call's. */
+export const foreignCall: WasiFunction = { params: [], result: true, foreign: true, call: () => E.ENOSYS }
 
 export const isWide = (param: Parameter): boolean => param.endsWith(':i64')
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { WAIT } from './context.ts'
+import { E } from './errno.ts'
 import { i32 } from './leb128.ts'
 import { isWide, row, type Table, type WasiFunction } from './table.ts'
 import { moduleOf, TestGuest } from './test-guest.ts'
@@ -19,6 +20,16 @@ describe('a trampoline', () => {
     const module = new (wasmApi().Module)(bytes)
     expect(wasmApi().Module.exports(module)).toHaveLength(45)
     expect(Object.keys(trampolined(wasi.table, () => {}))).toHaveLength(46)
+    world.release()
+  })
+
+  test('leaves foreign calls as they are, whose parameters nobody knows', () => {
+    const { wasi, world } = new TestGuest({ foreign: ['sock_open'] })
+    const imports = trampolined(wasi.table, () => {})
+    expect(Object.keys(imports)).toHaveLength(47)
+    expect(imports.sock_open!(1, 2, 3)).toBe(E.ENOSYS)
+    const turns = takingTurns(wasi.table, () => 0n)
+    expect((turns.table.sock_open!.call as unknown as WasmFunction)(1, 2, 3)).toBe(E.ENOSYS)
     world.release()
   })
 
