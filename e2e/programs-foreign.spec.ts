@@ -20,7 +20,7 @@ onEachPlatform((platform) => {
       await sandbox.shutdown()
       return ends
     }, platform)
-    for (const end of seen) expect(end).toMatchObject({ exitCode: 0, stderr: '' })
+    for (const end of seen) expect(end, end.reason).toMatchObject({ exitCode: 0, stderr: '' })
     expect(seen[1]!.stdout).toContain('3\n')
     expect(seen[2]!.stdout).toBe('42\n')
   })

@@ -3,7 +3,7 @@ import { wasi } from '@bjorn3/browser_wasi_shim'
 import { encodeUtf8 } from '../abi/utf8.ts'
 import { type Context, GuestExit, killed } from './context.ts'
 import { E, SUCCESS } from './errno.ts'
-import { row, type Table } from './table.ts'
+import { row, socketRow, type Table } from './table.ts'
 
 /** Signals whose default action is not the process's end (signal(7)): ignored, or a stop, which nobody could end. */
 const IGNORED = new Set([wasi.SIGNAL_CHLD, wasi.SIGNAL_CONT, wasi.SIGNAL_URG, wasi.SIGNAL_WINCH])
@@ -149,16 +149,16 @@ export function systemFunctions(context: Context, args: readonly string[], env: 
 
     sched_yield: row([], () => SUCCESS),
 
-    sock_accept: row(['fd', 'flags', 'result_fd:ptr'], (fd, _flags, _result) => noSocket(fd)),
-    sock_recv: row(
+    sock_accept: socketRow(['fd', 'flags', 'result_fd:ptr'], (fd, _flags, _result) => noSocket(fd)),
+    sock_recv: socketRow(
       ['fd', 'ri_data:ptr', 'ri_data_len', 'ri_flags', 'ro_datalen:ptr', 'ro_flags:ptr'],
       (fd, _data, _length, _flags, _got, _out) => noSocket(fd),
     ),
-    sock_send: row(
+    sock_send: socketRow(
       ['fd', 'si_data:ptr', 'si_data_len', 'si_flags', 'so_datalen:ptr'],
       (fd, _data, _length, _flags, _sent) => noSocket(fd),
     ),
-    sock_shutdown: row(['fd', 'how'], (fd, _how) => noSocket(fd)),
+    sock_shutdown: socketRow(['fd', 'how'], (fd, _how) => noSocket(fd)),
   }
 }
 

@@ -17,8 +17,8 @@ export interface WasiFunction {
   readonly params: readonly Parameter[]
   /** proc_exit alone has no result. */
   readonly result: boolean
-  /** A call that is not in WASI, so that its parameters are not known: it is made as it is. */
-  readonly foreign?: true
+  /** It never waits, and is called as it is, with whatever parameters a program has imported it. */
+  readonly direct?: true
   readonly call: Call
 }
 
@@ -34,7 +34,15 @@ export function row<const P extends readonly Parameter[]>(
 }
 
 /** What a program imports as WASI's and is not: it is told so when it calls, as Linux tells of a number that is no system call's. */
-export const foreignCall: WasiFunction = { params: [], result: true, foreign: true, call: () => E.ENOSYS }
+export const foreignCall: WasiFunction = { params: [], result: true, direct: true, call: () => E.ENOSYS }
+
+/** A function of sockets, which another runtime may have under the same name with other parameters. */
+export function socketRow<const P extends readonly Parameter[]>(
+  params: P,
+  call: (...args: Arguments<P>) => number,
+): WasiFunction {
+  return { ...row(params, call), direct: true }
+}
 
 export const isWide = (param: Parameter): boolean => param.endsWith(':i64')
 

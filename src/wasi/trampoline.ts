@@ -11,7 +11,7 @@
  *           (then (call $wait) (br $again))))
  *       (local.get $answer))
  *
- * Functions without a result (proc_exit) and foreign ones never wait and pass straight through.
+ * Functions without a result (proc_exit) and direct ones never wait and pass straight through.
  */
 import { WAIT } from './context.ts'
 import { HEADER, i32, name, section, u32, vector } from './leb128.ts'
@@ -54,9 +54,11 @@ function wrapper(entry: WasiFunction, tryIndex: number): number[] {
   return [...u32(body.length), ...body]
 }
 
-/** The module's bytes: imports `kernel.wait` and `try.<name>`, exports `<name>`, for each function with a result that is WASI's. */
+const mayWait = ({ result, direct }: WasiFunction): boolean => result && !direct
+
+/** The module's bytes: imports `kernel.wait` and `try.<name>`, exports `<name>`, for each function that may wait. */
 export function trampolineBytes(table: Table): Uint8Array<ArrayBuffer> {
-  const rows = Object.entries(table).filter(([, { result, foreign }]) => result && !foreign)
+  const rows = Object.entries(table).filter(([, entry]) => mayWait(entry))
   const types = vector([[FUNC, 0, 0], ...rows.map(([, entry]) => signature(entry))])
   const imports = vector([
     [...name('kernel'), ...name('wait'), 0x00, 0],
@@ -129,7 +131,7 @@ export function takingTurns(table: Table, monotonic: () => bigint): { table: Tab
     }
   }
   const entries = Object.entries(table).map(([called, entry]) => {
-    if (!entry.result || entry.foreign) return [called, entry] as const
+    if (!mayWait(entry)) return [called, entry] as const
     const call = yielding(entry.call as unknown as WasmFunction)
     return [called, { ...entry, call: call as unknown as typeof entry.call }] as const
   })
