@@ -124,15 +124,16 @@ class IndexedRecords implements KeyValueStore {
     try {
       await this.#use('readwrite', (records) => {
         const request = records.get(guard.key)
+        // Asked for at once, so that nothing waits for the guard's way back: an abort undoes it.
+        for (const { key, value } of changes) value === undefined ? records.delete(key) : records.put(value, key)
         request.onsuccess = () => {
-          if (!isEqual(request.result, guard.value)) {
-            other = { found: request.result }
-            records.transaction.abort()
+          if (isEqual(request.result, guard.value)) {
+            // Does not wait for the event loop to come round.
+            records.transaction.commit()
             return
           }
-          for (const { key, value } of changes) value === undefined ? records.delete(key) : records.put(value, key)
-          // Does not wait for the event loop to come round.
-          records.transaction.commit()
+          other = { found: request.result }
+          records.transaction.abort()
         }
       })
     } catch (failure) {
@@ -148,6 +149,10 @@ class IndexedRecords implements KeyValueStore {
 
   read(value: StoredValue, start: number, length: number): Uint8Array {
     return this.#reader.read(value as Blob, start, length)
+  }
+
+  async fetch(value: StoredValue, start: number, length: number): Promise<Uint8Array> {
+    return new Uint8Array(await (value as Blob).slice(start, start + length).arrayBuffer())
   }
 
   async close(): Promise<void> {

@@ -103,6 +103,10 @@ export class MemoryStore implements KeyValueStore {
     return (value as MemoryBlob).bytes.slice(start, start + length)
   }
 
+  async fetch(value: StoredValue, start: number, length: number): Promise<Uint8Array> {
+    return this.read(value, start, length)
+  }
+
   async close(): Promise<void> {
     await this.#running
   }

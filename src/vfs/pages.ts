@@ -161,6 +161,8 @@ function giveBack(bytes: Uint8Array, start: number, room: number, pool: PagePool
 }
 
 const NO_BYTES = new Uint8Array(0)
+const NONE: readonly number[] = []
+const ONLY_FIRST: readonly number[] = [0]
 
 export class PagedData {
   size = 0
@@ -561,9 +563,9 @@ export class PagedData {
   }
 
   /** For the keeper: the indices of all pages there are. */
-  *pages(): Generator<number> {
-    if (this.#first) yield 0
-    if (this.#others) yield* this.#others.keys()
+  pages(): readonly number[] {
+    if (this.#others) return this.#first ? [0, ...this.#others.keys()] : [...this.#others.keys()]
+    return this.#first ? ONLY_FIRST : NONE
   }
 
   /** For the keeper: the page's bytes are kept there now; or nowhere any more. */

@@ -10,7 +10,7 @@
 
 import type { ByteWriter } from './bytes.ts'
 import type { TmpfsNode } from './inodes.ts'
-import { partOfCookie, partOfPage, writeItem } from './items.ts'
+import { COOKIES_OF_PART, PAGES_OF_PART, partOfCookie, partOfPage, writeItem } from './items.ts'
 import type { RecordChange } from './key-value-store.ts'
 import type { NodeTable } from './node-table.ts'
 import { begin, chunkKey, type Root } from './records.ts'
@@ -164,13 +164,13 @@ function chunk(nodes: NodeTable, store: string, what: string): Uint8Array | unde
 
 function writePart(writer: ByteWriter, node: TmpfsNode, part: number): void {
   const names = node.kind === 'directory' ? [...namesIn(node, part)] : undefined
-  const pages = node.kind === 'file' && node.data ? [...pagesIn(node.data, part)] : undefined
+  const pages = node.kind === 'file' && node.data ? pagesIn(node.data, part) : undefined
   if (part > 0 && !names?.length && !pages?.length) return
   writeItem(writer, node, { attributes: part === 0, names, pages })
 }
 
 function* namesIn(directory: Extract<TmpfsNode, { kind: 'directory' }>, part: number): Generator<string> {
-  for (const { name, cookie } of directory.entries(part * 1024 - 1)) {
+  for (const { name, cookie } of directory.entries(part * COOKIES_OF_PART - 1)) {
     if (partOfCookie(cookie) !== part) return
     yield name
   }
@@ -178,8 +178,10 @@ function* namesIn(directory: Extract<TmpfsNode, { kind: 'directory' }>, part: nu
 
 type Data = NonNullable<Extract<TmpfsNode, { kind: 'file' }>['data']>
 
-function* pagesIn(data: Data, part: number): Generator<number> {
-  if (data.pageCount <= 4096) {
-    for (const index of data.pages()) if (partOfPage(index) === part) yield index
-  } else for (let index = part * 4096; index < (part + 1) * 4096; index++) if (data.page(index)) yield index
+function pagesIn(data: Data, part: number): number[] {
+  if (data.pageCount <= PAGES_OF_PART) return data.pages().filter((index) => partOfPage(index) === part)
+  const indexes: number[] = []
+  for (let index = part * PAGES_OF_PART; index < (part + 1) * PAGES_OF_PART; index++)
+    if (data.page(index)) indexes.push(index)
+  return indexes
 }

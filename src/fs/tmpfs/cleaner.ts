@@ -3,6 +3,7 @@
  * small segments together. A little at a time, and while somebody waits for a commit only if there is much to do.
  */
 
+import type { PageView } from '../../vfs/pages.ts'
 import type { TmpfsFile } from './inodes.ts'
 import type { Journal } from './journal.ts'
 import type { NodeTable } from './node-table.ts'
@@ -51,11 +52,14 @@ export interface Cleaning {
   readonly isOver: () => boolean
 }
 
-/** The pages to move now. A segment may be left with some of its pages: there is `more` to do. */
+/**
+ * The pages to move now. Nothing is read from the disk while the kernel waits: a page whose bytes are not at hand is moved when they
+ * are. There may be `more` to do.
+ */
 export function chooseMoves(cleaning: Cleaning): { moves: readonly Move[]; more: boolean } {
   const { segments, pinned, waiting } = cleaning
   if (!isWanted(segments, pinned, waiting ? 1.8 : 1.4)) return { moves: [], more: false }
-  const step: Step = { moves: [], bytes: 0 }
+  const step: Step = { moves: [], moved: 0, asked: 0 }
   const victims = [...segments.byId.values()].filter(
     (segment) =>
       segment.stored &&
@@ -66,14 +70,16 @@ export function chooseMoves(cleaning: Cleaning): { moves: readonly Move[]; more:
   )
   victims.sort((a, b) => Number(b.isSmall) - Number(a.isSmall) || a.live / a.size - b.live / b.size)
   const done = victims.every((victim) => empty(victim, cleaning, step))
-  return { moves: step.moves, more: !done }
+  return { moves: step.moves, more: !done || step.asked > 0 }
 }
 
 chooseMoves.wanted = (segments: Segments, pinned: ReadonlySet<number>) => isWanted(segments, pinned, 1.4)
 
 interface Step {
   readonly moves: Move[]
-  bytes: number
+  moved: number
+  /** Windows, for the next step. */
+  asked: number
 }
 
 /** False if the step is over. */
@@ -83,21 +89,25 @@ function empty({ groups, pages }: Segment, { segments, nodes, journal, isOver }:
     if (isOver()) return false
   }
   for (const kept of pages) {
-    const move = moveOf(kept, segments)
+    const page = kept.file.data?.page(kept.index)
+    if (page?.kept !== kept) continue
+    const missing = page.bytes.length === 0 ? segments.ask(kept) : 0
+    step.asked += missing
+    if (step.asked >= segments.mostAsked) return false
+    if (missing > 0) continue
+    const move = moveOf(kept, page, segments)
     if (!move) continue
     step.moves.push(move)
-    step.bytes += move.bytes.length
+    step.moved += kept.length
     journal.pageChanged(move.file, move.index)
-    if (step.bytes >= STEP || isOver()) return false
+    if (step.moved >= STEP || isOver()) return false
   }
   return true
 }
 
 /** Undefined for a page that is damaged: it stays, and who reads it is told. */
-function moveOf(kept: Kept, segments: Segments): Move | undefined {
+function moveOf(kept: Kept, page: PageView, segments: Segments): Move | undefined {
   const { file, index } = kept
-  const page = file.data?.page(index)
-  if (page?.kept !== kept) return undefined
   if (page.bytes.length > 0)
     return { file, index, bytes: page.bytes.subarray(page.start, page.start + page.end), from: kept }
   try {

@@ -8,8 +8,8 @@
 import type { Checkpoint } from './checkpoint.ts'
 import type { Move } from './cleaner.ts'
 import type { TmpfsNode } from './inodes.ts'
-import { partOfPage, writeGone, writeItem } from './items.ts'
-import type { Change, Journal } from './journal.ts'
+import { writeGone, writeItem } from './items.ts'
+import { Change, type Journal } from './journal.ts'
 import type { KeyValueStore, RecordChange } from './key-value-store.ts'
 import type { NodeTable } from './node-table.ts'
 import { Packer, SMALL } from './pack.ts'
@@ -59,7 +59,7 @@ export class Commit {
   /** Files that stayed behind; the others are in the store as they are. */
   readonly late: ReadonlyMap<TmpfsNode, Change>
   readonly #from: Committing
-  readonly #added: TmpfsNode[] = []
+  readonly #added = new Set<TmpfsNode>()
   readonly #gone: TmpfsNode[] = []
 
   /** Takes all that has changed. */
@@ -90,7 +90,7 @@ export class Commit {
   #pack(): Packer {
     const { segments, records, nodes, moves } = this.#from
     const packer = new Packer(segments, records)
-    for (const { file, index, bytes } of moves) packer.add(file, index, bytes)
+    for (const { file, index, bytes } of moves) packer.add(file, index, bytes, 0, bytes.length)
     const moving = new Set(moves.map(({ from }) => from))
     for (const [node, change] of this.changes) {
       const known = nodes.has(node.ino)
@@ -100,12 +100,12 @@ export class Commit {
         this.#gone.push(node)
       } else if (!known) {
         nodes.set(node.ino, node)
-        this.#added.push(node)
+        this.#added.add(node)
       }
       if (node.kind !== 'file' || !node.data || node.nlink === 0 || this.late.has(node)) continue
       for (const index of known ? change.pages : node.data.pages()) {
         const page = node.data.page(index)
-        if (page && !page.kept) packer.add(node, index, page.bytes.subarray(page.start, page.start + page.end))
+        if (page && !page.kept) packer.add(node, index, page.bytes, page.start, page.end)
       }
     }
     packer.finish()
@@ -119,12 +119,11 @@ export class Commit {
     const log = begin('log')
     log.text(head.store)
     for (const number of [this.position, filesystem.lastIno, segments.lastId]) log.number(number)
-    const isNew = new Set(this.#added)
     for (const [node, change] of this.changes) {
       checkpoint.changed(node.ino, 0)
       for (const part of change.parts) checkpoint.changed(node.ino, part)
       if (node.nlink === 0) continue
-      const all = isNew.has(node)
+      const all = this.#added.has(node)
       const isLate = this.late.has(node)
       const isFile = node.kind === 'file' && !isLate
       writeItem(log, node, {
@@ -190,16 +189,19 @@ export class Commit {
   /** It is in the store; what stayed behind has changed still. */
   done(): void {
     const { journal, checkpoint } = this.#from
-    const added = new Set(this.#added)
-    journal.giveBack([...this.late].map(([node, change]) => [node, added.has(node) ? wholeOf(node, change) : change]))
+    journal.giveBack(
+      [...this.late].map(([node, change]) => [node, this.#added.has(node) ? wholeOf(node, change) : change]),
+    )
     checkpoint.committed()
   }
 }
 
 /** Of a file that is empty in the store: all that it has. */
 function wholeOf(node: TmpfsNode, change: Change): Change {
-  const pages = new Set(node.kind === 'file' ? node.data?.pages() : [])
-  return { ...change, size: 0, pages, parts: new Set([...change.parts, ...[...pages].map(partOfPage)]) }
+  const whole = new Change(0)
+  whole.add(change)
+  if (node.kind === 'file') for (const index of node.data?.pages() ?? []) whole.page(index)
+  return whole
 }
 
 const NO_CHUNKS = { records: [], root: undefined }
@@ -231,6 +233,5 @@ const put = ({ id, value }: Segment): RecordChange => ({ key: segmentKey(id), va
 
 export const deletions = (keys: readonly string[]): RecordChange[] => keys.map((key) => ({ key, value: undefined }))
 
-function* namesOf(directory: Extract<TmpfsNode, { kind: 'directory' }>): Generator<string> {
-  for (const { name } of directory.entries(2)) yield name
-}
+const namesOf = (directory: Extract<TmpfsNode, { kind: 'directory' }>) =>
+  Array.from(directory.entries(2), ({ name }) => name)

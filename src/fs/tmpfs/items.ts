@@ -19,7 +19,7 @@ const XATTRS = 16
 const KINDS: readonly FileKind[] = ['file', 'directory', 'symlink', 'fifo', 'socket', 'char', 'block']
 
 /** Names of a directory and pages of a file are in parts, by cookie and by index: part 0 goes with the inode. */
-const COOKIES_OF_PART = 1024
+export const COOKIES_OF_PART = 1024
 export const PAGES_OF_PART = 4096
 export const partOfCookie = (cookie: number) => Math.floor(cookie / COOKIES_OF_PART)
 export const partOfPage = (index: number) => Math.floor(index / PAGES_OF_PART)
@@ -29,14 +29,14 @@ export interface ItemParts {
   /** Of a file; its own if left out. */
   readonly size?: number | undefined
   /** Those that are there, and those that are not any more. */
-  readonly names?: Iterable<string> | undefined
-  readonly pages?: Iterable<number> | undefined
+  readonly names?: readonly string[] | undefined
+  readonly pages?: readonly number[] | undefined
 }
 
 /** Preconditions: every page that is named is kept, or is a hole. */
 export function writeItem(writer: ByteWriter, node: TmpfsNode, { attributes, size, names, pages }: ItemParts): void {
-  const times = [node.atime, node.mtime, node.ctime, node.btime]
-  const wide = attributes && times.some((time) => BigInt.asIntN(64, time) !== time)
+  const { atime, mtime, ctime, btime } = node
+  const wide = attributes && !(isI64(atime) && isI64(mtime) && isI64(ctime) && isI64(btime))
   const xattrs = attributes && node.hasXattrs
   writer.number(node.ino)
   writer.byte(
@@ -48,11 +48,14 @@ export function writeItem(writer: ByteWriter, node: TmpfsNode, { attributes, siz
   )
   if (attributes) {
     writer.byte(KINDS.indexOf(node.kind))
-    for (const value of [node.mode, node.uid, node.gid, node.nlink]) writer.number(value)
-    for (const time of times) {
-      if (wide) writer.text(String(time))
-      else writer.i64(time)
-    }
+    writer.number(node.mode)
+    writer.number(node.uid)
+    writer.number(node.gid)
+    writer.number(node.nlink)
+    writeTime(writer, atime, wide)
+    writeTime(writer, mtime, wide)
+    writeTime(writer, ctime, wide)
+    writeTime(writer, btime, wide)
     if (node.kind === 'file') writer.number(size ?? node.size)
     else if (node.kind === 'directory') writer.number(node.nextCookie)
     else if (node.kind === 'symlink') writer.text(node.readlink())
@@ -66,8 +69,16 @@ export function writeItem(writer: ByteWriter, node: TmpfsNode, { attributes, siz
       }
     }
   }
-  if (names) writeNames(writer, node as TmpfsDirectory, [...names])
-  if (pages) writePages(writer, node as TmpfsFile, [...pages])
+  if (names) writeNames(writer, node as TmpfsDirectory, names)
+  if (pages) writePages(writer, node as TmpfsFile, pages)
+}
+
+const LAST_I64 = (1n << 63n) - 1n
+const isI64 = (time: bigint) => time >= -LAST_I64 && time <= LAST_I64
+
+function writeTime(writer: ByteWriter, time: bigint, wide: boolean): void {
+  if (wide) writer.text(String(time))
+  else writer.i64(time)
 }
 
 function writeNames(writer: ByteWriter, directory: TmpfsDirectory, names: readonly string[]): void {

@@ -13,21 +13,83 @@ import { partOfCookie, partOfPage } from './items.ts'
 import type { Kept, Segment, Segments } from './segments.ts'
 import type { Tmpfs } from './tmpfs.ts'
 
-/** What of one inode, besides its attributes. */
-export interface Change {
-  readonly names: Set<string>
-  readonly pages: Set<number>
-  /** The parts that the names and pages are in, or were. */
-  readonly parts: Set<number>
+/** What of one inode, besides its attributes. Most are a file's whose first page has changed: that one needs no set. */
+export class Change {
   /** Of a file the size that it had before. */
   readonly size: number
+  #isFirst = false
+  #names: Set<string> | undefined
+  #pages: Set<number> | undefined
+  #parts: Set<number> | undefined
+  #segments: Set<Segment> | undefined
+
+  constructor(size: number) {
+    this.size = size
+  }
+
+  name(name: string, cookie: number): void {
+    this.#names ??= new Set()
+    this.#names.add(name)
+    this.#part(partOfCookie(cookie))
+  }
+
+  /** `segment` is in which it was before. */
+  page(index: number, segment?: Segment): void {
+    if (segment) {
+      this.#segments ??= new Set()
+      this.#segments.add(segment)
+    }
+    if (index === 0) this.#isFirst = true
+    else {
+      this.#pages ??= new Set()
+      this.#pages.add(index)
+      this.#part(partOfPage(index))
+    }
+  }
+
+  #part(part: number): void {
+    if (part === 0) return
+    this.#parts ??= new Set()
+    this.#parts.add(part)
+  }
+
+  /** As if what is in the other, which is newer, were in this, too. */
+  add(later: Change): void {
+    this.#isFirst ||= later.#isFirst
+    this.#names = union(this.#names, later.#names)
+    this.#pages = union(this.#pages, later.#pages)
+    this.#parts = union(this.#parts, later.#parts)
+    this.#segments = union(this.#segments, later.#segments)
+  }
+
+  get names(): readonly string[] {
+    return this.#names ? [...this.#names] : []
+  }
+
+  get pages(): readonly number[] {
+    if (!this.#pages) return this.#isFirst ? FIRST_PAGE : NO_PAGES
+    return this.#isFirst ? [0, ...this.#pages] : [...this.#pages]
+  }
+
+  /** The parts above 0 that the names and pages are in, or were. */
+  get parts(): Iterable<number> {
+    return this.#parts ?? NO_PAGES
+  }
+
   /** In which its pages were before. */
-  readonly segments: Set<Segment>
+  get segments(): Iterable<Segment> {
+    return this.#segments ?? NO_SEGMENTS
+  }
 }
 
-function addChange(earlier: Change, later: Change): void {
-  for (const set of ['names', 'pages', 'parts', 'segments'] as const)
-    for (const each of later[set]) earlier[set].add(each as never)
+const NO_PAGES: readonly number[] = []
+const NO_SEGMENTS: readonly Segment[] = []
+const FIRST_PAGE: readonly number[] = [0]
+
+function union<T>(one: Set<T> | undefined, other: Set<T> | undefined): Set<T> | undefined {
+  if (!one || !other) return one ?? other
+  for (const each of other) one.add(each)
+  return one
 }
 
 /** Who commits. */
@@ -71,7 +133,7 @@ export class Journal {
   changed(node: TmpfsNode): Change {
     let change = this.changes.get(node)
     if (change) return change
-    change = { names: new Set(), pages: new Set(), parts: new Set(), size: node.size, segments: new Set() }
+    change = new Change(node.size)
     if (this.#paused) return change
     this.changes.set(node, change)
     if (this.changes.size === 1) this.owner.dirtied()
@@ -84,9 +146,7 @@ export class Journal {
   }
 
   left(directory: TmpfsDirectory, { name, cookie }: ListedEntry): void {
-    const change = this.changed(directory)
-    change.names.add(name)
-    change.parts.add(partOfCookie(cookie))
+    this.changed(directory).name(name, cookie)
   }
 
   quotaFor(file: TmpfsFile): BlockQuota {
@@ -94,10 +154,7 @@ export class Journal {
   }
 
   pageChanged(file: TmpfsFile, index: number, segment?: Segment): void {
-    const change = this.changed(file)
-    change.pages.add(index)
-    change.parts.add(partOfPage(index))
-    if (segment) change.segments.add(segment)
+    this.changed(file).page(index, segment)
   }
 
   /** What was taken has changed still, whatever has changed since. */
@@ -106,7 +163,7 @@ export class Journal {
     this.changes = new Map(changes)
     for (const [node, change] of later) {
       const earlier = this.changes.get(node)
-      if (earlier) addChange(earlier, change)
+      if (earlier) earlier.add(change)
       else this.changes.set(node, change)
     }
   }

@@ -30,6 +30,8 @@ export interface KeyValueStore {
   blob(parts: readonly Uint8Array[]): StoredValue
   /** Exactly these bytes of a value, at once, in an array of their own. Errors: an Error that says why. */
   read(value: StoredValue, start: number, length: number): Uint8Array
+  /** The same, later: nobody is held up by it. */
+  fetch(value: StoredValue, start: number, length: number): Promise<Uint8Array>
   /** Nothing is committed afterwards; what is under way ends first. */
   close(): Promise<void>
 }

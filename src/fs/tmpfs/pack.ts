@@ -1,6 +1,7 @@
 /** Packs pages, of whatever files, into new segments. */
 
 import { concatBytes } from '../../abi/byte-parts.ts'
+import { copyBytes } from '../../abi/copy-bytes.ts'
 import { xxHash32 } from './hash.ts'
 import type { TmpfsFile } from './inodes.ts'
 import type { KeyValueStore, StoredValue } from './key-value-store.ts'
@@ -8,22 +9,19 @@ import { Kept, SEGMENT_SIZE, type Segment, type Segments } from './segments.ts'
 
 /** Up to here a segment is bytes in a record: a Blob costs a file. */
 export const SMALL = 128 * 1024
-
-interface Place {
-  readonly file: TmpfsFile
-  readonly index: number
-  readonly offset: number
-  readonly length: number
-  readonly hash: number
-}
+/** Up to here a page is put behind others in one array: a view of its own costs more. */
+const SHORT = 8 * 1024
 
 export class Packer {
   readonly segments: Segment[] = []
   readonly kept: Kept[] = []
   readonly #segments: Segments
   readonly #store: KeyValueStore
+  /** What the next segment is made of, and behind that the short pages that came last. */
   #parts: Uint8Array[] = []
-  #places: Place[] = []
+  readonly #short = new Gathered()
+  /** The first of `kept` that is in the next segment. */
+  #first = 0
   #size = 0
 
   constructor(segments: Segments, store: KeyValueStore) {
@@ -31,13 +29,13 @@ export class Packer {
     this.#store = store
   }
 
-  add(file: TmpfsFile, index: number, bytes: Uint8Array): void {
-    const { length } = bytes
+  /** `length` bytes from `start`. */
+  add(file: TmpfsFile, index: number, bytes: Uint8Array, start: number, length: number): void {
     if (this.#size + length > SEGMENT_SIZE) this.#close(false)
-    this.#places.push({ file, index, offset: this.#size, length, hash: xxHash32(bytes) })
-    if (length === 0) return
-    this.#parts.push(bytes)
+    this.kept.push(new Kept(undefined, this.#size, length, xxHash32(bytes, start, length), file, index))
     this.#size += length
+    if (length <= SHORT) this.#short.add(bytes, start, length)
+    else this.#parts.push(...this.#short.take(), bytes.subarray(start, start + length))
   }
 
   /** The pages that were added have their places. */
@@ -48,18 +46,43 @@ export class Packer {
   #close(small: boolean): void {
     let segment: Segment | undefined
     if (this.#size > 0) {
-      const value: StoredValue = small ? concatBytes(this.#parts) : this.#store.blob(this.#parts)
+      const parts = [...this.#parts, ...this.#short.take()]
+      const value: StoredValue = small ? concatBytes(parts) : this.#store.blob(parts)
       segment = this.#segments.add(this.#segments.lastId + 1, this.#size, value, false)
       this.segments.push(segment)
     }
-    for (const { file, index, offset, length, hash } of this.#places) {
-      const kept = new Kept(length === 0 ? undefined : segment, offset, length, hash, file, index)
+    for (; this.#first < this.kept.length; this.#first++) {
+      const kept = this.kept[this.#first]!
+      if (kept.length > 0) kept.segment = segment
       this.#segments.enter(kept)
-      file.data!.keep(index, kept)
-      this.kept.push(kept)
+      kept.file.data!.keep(kept.index, kept)
     }
     this.#parts = []
-    this.#places = []
     this.#size = 0
+  }
+}
+
+/** Bytes one behind the other. */
+class Gathered {
+  #bytes = new Uint8Array(0)
+  #length = 0
+
+  add(bytes: Uint8Array, start: number, length: number): void {
+    if (this.#length + length > this.#bytes.length) {
+      const grown = new Uint8Array(2 * (this.#length + length))
+      grown.set(this.#bytes.subarray(0, this.#length))
+      this.#bytes = grown
+    }
+    copyBytes(bytes, start, this.#bytes, this.#length, length)
+    this.#length += length
+  }
+
+  /** What there is, if anything, which it keeps no longer. */
+  take(): Uint8Array[] {
+    if (this.#length === 0) return []
+    const taken = this.#bytes.subarray(0, this.#length)
+    this.#bytes = new Uint8Array(0)
+    this.#length = 0
+    return [taken]
   }
 }

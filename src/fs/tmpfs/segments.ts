@@ -44,7 +44,8 @@ export const isUnused = ({ pages, unseen }: Segment) => pages.size === 0 && unse
 
 /** A page of a file in a segment; one without bytes is in none. */
 export class Kept implements KeptPage {
-  readonly segment: Segment | undefined
+  /** Set when the segment is made. */
+  segment: Segment | undefined
   readonly offset: number
   readonly length: number
   readonly hash: number
@@ -79,6 +80,8 @@ export class Segments {
   live = 0
   readonly #store: KeyValueStore
   readonly #windows = new Map<string, Uint8Array>()
+  /** Windows that were asked for. */
+  readonly #coming = new Set<string>()
   readonly #resident = new Set<Kept>()
   #residentBytes = 0
   #mostResident = 0
@@ -215,14 +218,51 @@ export class Segments {
 
   #window(segment: Segment, start: number): Uint8Array {
     const key = `${segment.id}:${start}`
-    let window = this.#windows.get(key)
-    if (window) this.#windows.delete(key)
-    else {
-      const oldest = this.#windows.size < this.#mostWindows ? undefined : this.#windows.keys().next().value
-      if (oldest !== undefined) this.#windows.delete(oldest)
-      window = this.#store.read(segment.value, start, Math.min(this.#windowSize, segment.size - start))
-    }
-    this.#windows.set(key, window)
+    const window =
+      this.#windows.get(key) ?? this.#store.read(segment.value, start, Math.min(this.#windowSize, segment.size - start))
+    this.#remember(key, window)
     return window
+  }
+
+  #remember(key: string, window: Uint8Array): void {
+    this.#windows.delete(key)
+    const oldest = this.#windows.size < this.#mostWindows ? undefined : this.#windows.keys().next().value
+    if (oldest !== undefined) this.#windows.delete(oldest)
+    this.#windows.set(key, window)
+  }
+
+  /** How many windows may be asked for without their driving each other out. */
+  get mostAsked(): number {
+    return Math.ceil(this.#mostWindows / 2)
+  }
+
+  /** For how many windows `peek` would wait for the disk. They are asked for, and come soon. */
+  ask({ segment, offset, length }: Kept): number {
+    if (!segment || segment.value instanceof Uint8Array) return 0
+    const size = this.#windowSize
+    const first = Math.floor(offset / size) * size
+    // What would drive itself out is waited for.
+    if (offset + length > first + size * this.mostAsked) return 0
+    let missing = 0
+    for (let start = first; start < offset + length; start += size) {
+      if (this.#windows.has(`${segment.id}:${start}`)) continue
+      missing++
+      this.#fetch(segment, start)
+    }
+    return missing
+  }
+
+  #fetch(segment: Segment, start: number): void {
+    const key = `${segment.id}:${start}`
+    if (this.#coming.has(key)) return
+    this.#coming.add(key)
+    const length = Math.min(this.#windowSize, segment.size - start)
+    const come = this.#store.fetch(segment.value, start, length).then(
+      (window) => this.#remember(key, window),
+      () => {
+        segment.damaged = true
+      },
+    )
+    come.then(() => this.#coming.delete(key))
   }
 }
