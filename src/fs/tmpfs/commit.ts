@@ -8,7 +8,7 @@
 import type { Checkpoint } from './checkpoint.ts'
 import type { Move } from './cleaner.ts'
 import type { TmpfsNode } from './inodes.ts'
-import { writeGone, writeItem } from './items.ts'
+import { partOfPage, writeGone, writeItem } from './items.ts'
 import { Change, type Journal } from './journal.ts'
 import type { KeyValueStore, RecordChange } from './key-value-store.ts'
 import type { NodeTable } from './node-table.ts'
@@ -133,7 +133,12 @@ export class Commit {
         pages: isFile ? (all ? (node.data?.pages() ?? []) : change.pages) : undefined,
       })
     }
-    for (const { ino } of this.#gone) writeGone(log, ino)
+    for (const node of this.#gone) {
+      writeGone(log, node.ino)
+      // Of a file that is open still, these are in chunks of their own.
+      if (node.kind === 'file')
+        for (const index of node.data?.pages() ?? []) checkpoint.changed(node.ino, partOfPage(index))
+    }
     return log.sealed()
   }
 

@@ -114,6 +114,14 @@ export function writeGone(writer: ByteWriter, ino: number): void {
   writer.byte(0)
 }
 
+/** Whether the item behind a number says so. */
+export function isGone(reader: ByteReader): boolean {
+  const { at } = reader
+  const flags = reader.byte()
+  reader.seek(at)
+  return flags === 0
+}
+
 export interface StoredName {
   readonly ino: number
   readonly cookie: number

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { AT_FDCWD, O_RDWR } from '../../abi/linux.ts'
+import { AT_FDCWD, O_CREAT, O_RDWR } from '../../abi/linux.ts'
 import { pictureOf } from '../../testing/conformance/picture.ts'
 import { outcome } from '../../testing/host-world.ts'
 import { KeptFiles, type KeptOptions } from '../../testing/kept-files.ts'
@@ -316,6 +316,44 @@ test('after ten times its size was rewritten, a volume takes less than twice its
   const reloaded = await again(records)
   expect(pictureOf(reloaded.filesystem)).toEqual(before)
   await reloaded.close()
+})
+
+test('what is removed while a checkpoint is made is gone, also if it is open still and has chunks of its own', async () => {
+  const records = new MemoryStore()
+  const files = await KeptFiles.open(records)
+  const { actor, task } = files
+  let links = 0
+  /** Changes so much that the next commit begins a checkpoint. */
+  const fill = async () => {
+    for (const end = links + 600; links < end; links++) task.symlinkat('x'.repeat(1000), AT_FDCWD, `${links}`)
+    await files.sync()
+  }
+  /** Commits until it is complete. */
+  const checkpoint = async () => {
+    for (const before = records.records.get('root'); records.records.get('root') === before; ) {
+      actor.write('other', 'x')
+      await files.sync()
+    }
+  }
+  const crashed = async () => {
+    const { filesystem } = await KeptFiles.open(new MemoryStore(new Map(records.records)))
+    expect(pictureOf(filesystem, [], true)).toBe(pictureOf(files.filesystem, [], true))
+  }
+  actor.write('removed')
+  const far = actor.open('open', O_RDWR | O_CREAT)
+  task.pwritev(far, new Uint8Array([1]), [0, 1], 5000 * 65_536)
+  await fill()
+  await checkpoint()
+  await fill()
+  task.unlinkat(AT_FDCWD, 'removed', 0)
+  task.unlinkat(AT_FDCWD, 'open', 0)
+  await files.sync()
+  await crashed()
+  await checkpoint()
+  await crashed()
+  task.close(far)
+  await files.sync()
+  await crashed()
 })
 
 test('a log becomes chunks, of which only those that changed are written again', async () => {

@@ -10,7 +10,7 @@
 import { ErrnoError } from '../../abi/errno.ts'
 import type { FileKind } from '../../abi/syscalls.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
-import { measureInode, measureItem, readItem, type StoredInode, type Touched } from './items.ts'
+import { isGone, measureInode, measureItem, readItem, type StoredInode, type Touched } from './items.ts'
 import type { StoredValue } from './key-value-store.ts'
 import { chunkKey, faultOf, type Head, logKey, opened, type Root } from './records.ts'
 import type { Segments } from './segments.ts'
@@ -154,7 +154,8 @@ export class StoredTree {
       const group = this.#groups.make(ino)
       const slot = ino % INODES
       const before = group.last[slot]!
-      const again = record.chunk === undefined && before > 0
+      // One that is gone may be in no chunk any more: it was removed while a checkpoint was made.
+      const again = record.chunk === undefined && (before > 0 || isGone(reader))
       if (again && !this.#merged.has(ino)) {
         this.#merged.add(ino)
         for (const item of this.#chain(before)) measureItem(this.#go(item).reader, ino, this.#tally.of(ino, group, -1))
