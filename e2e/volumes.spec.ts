@@ -374,7 +374,26 @@ test('a volume in a Storage Bucket meets the quota of the bucket: what is remove
   const kept = await page.evaluate(async () => {
     const { fs } = window.kept.container
     const bytes = await fs.readFile('/kept/late')
-    return { names: await fs.readdir('/kept'), sum: bytes.reduce((a, b) => a + b, 0) }
+    const names = await fs.readdir('/kept')
+    const persisted = typeof (await window.kept.sandbox.volumes.persist())
+    await (navigator as unknown as { storageBuckets: { delete(name: string): Promise<void> } }).storageBuckets.delete(
+      'small',
+    )
+    await fs.writeFile('/kept/new', 'new')
+    const late = await window.programs.fault(fs.sync())
+    return {
+      names,
+      sum: bytes.reduce((a, b) => a + b, 0),
+      persisted,
+      late,
+      still: await fs.readFile('/kept/new', 'utf8'),
+    }
   })
-  expect(kept).toEqual({ names: ['late'], sum: seen.sum })
+  expect(kept).toMatchObject({
+    names: ['late'],
+    sum: seen.sum,
+    persisted: 'boolean',
+    late: { code: 'EIO' },
+    still: 'new',
+  })
 })
