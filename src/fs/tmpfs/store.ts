@@ -404,11 +404,12 @@ export class Store implements JournalOwner {
     const error = meaningOf(failure, this.#options.name, this.#head)
     this.#failed = error
     if (failure instanceof StoreFailure && failure.reason === 'guard') this.#lost = error
-    if (commit.first.length > 0) for (const { id } of commit.segments) this.#trees.garbage.add(segmentKey(id))
     commit.undo()
     this.#writtenBytes += commit.bytes
     // What was removed takes its space until a commit says so: it goes first, once, and then all is tried again.
-    if (error.code === 'ENOSPC' && !commit.bare && !this.#madeSpace && this.#hasUnneeded) {
+    const makesSpace = error.code === 'ENOSPC' && !commit.bare && !this.#madeSpace && this.#hasUnneeded
+    if (commit.first.length > 0) for (const { id } of commit.segments) this.#trees.garbage.add(segmentKey(id))
+    if (makesSpace) {
       this.#start({ bare: true })
       return
     }

@@ -12,6 +12,8 @@ describe('D001 D003 D005 D007 a configuration and its text', () => {
     ['root:memory,size=', { scope: 'root', upper: { size: '' } }],
     ['all:volume:a.b', { scope: 'all', upper: { volume: 'a.b' } }],
     ['all:volume:a,size=10%', { scope: 'all', upper: { volume: 'a', size: '10%' } }],
+    ['root:volume:a,size=1g,cacheBytes=1m', { scope: 'root', upper: { volume: 'a', size: '1g', cacheBytes: '1m' } }],
+    ['root:volume:a,cacheBytes=1m', { scope: 'root', upper: { volume: 'a', cacheBytes: '1m' } }],
     [['none', 'memory', 'volume:x,size=1k'], { scope: 'each', uppers: [undefined, {}, { volume: 'x', size: '1k' }] }],
   ])('%j', (text, config) => {
     expect(parseUppers(text)).toEqual(config)
@@ -33,6 +35,8 @@ test.each<[given: unknown, path: string, rule: RegExp]>([
   ['root:volume:a/b', '', /letters, digits/],
   ['root:memory,mode=755', '', /size=BYTES, not "mode=755"/],
   ['root:memory,size=1m,size=2m', '', /no more than a size/],
+  ['root:memory,cacheBytes=1m', '', /cacheBytes in "volume:NAME", not in "memory"/],
+  ['root:volume:a,cacheBytes', '', /not "cacheBytes"/],
   [[], '', /entry for the root/],
   [['none', 'self'], '[1]', /is in "self"/],
   [['none', 5], '[1]', /must be a string/],

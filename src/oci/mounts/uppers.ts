@@ -3,7 +3,8 @@
  * keeps it. This file only reads; layering.ts makes the layers.
  *
  * `none`, `root:UPPER` (the root) or `all:UPPER` (the root and each bind of a tree), UPPER being `memory` or `volume:NAME`, with
- * `,size=BYTES` behind it, and that of a volume `,cacheBytes=BYTES`; or a list, of `none` or an UPPER each: the root's, then that of each bind in the order of the spec.
+ * `,size=BYTES` behind it, and that of a volume `,cacheBytes=BYTES`; or a list, of `none` or an UPPER each: the root's, then that of
+ * each bind in the order of the spec.
  * After gVisor's flag --overlay2. What is read-only gets no layer.
  */
 
