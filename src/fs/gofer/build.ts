@@ -2,17 +2,16 @@
  * From a tree as it was handed in to inodes, in one pass over the entries. A tree comes from a page, so everything in it
  * is checked here, once; the first fault refuses the whole tree.
  *
- * Inode numbers derive from paths, so that a file keeps its number over a reload, whatever else comes to the tree or goes: 1 is
- * the root, any other's is below 2^40. Of two paths that come to one number, which is rare, the later entry gets the next.
+ * Inode numbers derive from paths (vfs/path-numbers.ts), so that a file keeps its number over a reload, whatever else comes to the
+ * tree or goes.
  */
 
 import { ErrnoError } from '../../abi/errno.ts'
 import { NAME_MAX, PATH_MAX } from '../../abi/linux.ts'
 import type { Tree, TreeEntry } from '../../abi/tree.ts'
 import { utf8Length } from '../../abi/utf8.ts'
+import { PathNumbers, ROOT_INO } from '../../vfs/path-numbers.ts'
 import { TreeDirectory, TreeFile, type TreeFilesystem, TreeSymlink } from './inodes.ts'
-
-const ROOT_INO = 1
 
 /** The largest uid or gid; one more stands for "leave it" in chown(2). */
 const ID_MAX = 2 ** 32 - 2
@@ -41,7 +40,7 @@ class Builder {
   #parent: TreeDirectory
   /** The entry that is placed now. */
   #index = 0
-  readonly #inos = new Set<number>([0, ROOT_INO])
+  readonly #numbers = new PathNumbers()
   #files = 1
   #blocks = 0
 
@@ -92,7 +91,7 @@ class Builder {
     if (there) this.#refuse('the name is there already')
     this.#checkName(name)
     this.#files++
-    const ino = this.#inoOf(path)
+    const ino = this.#numbers.of(path)
     const place = parent.placeOf(name)
     if (entry.kind === 'directory') {
       const directory = new TreeDirectory(place)
@@ -126,18 +125,11 @@ class Builder {
     if (there) this.#refuse(`'${path}' is a ${there.kind}, so nothing can be below it`)
     this.#checkName(name)
     const directory = new TreeDirectory(parent.placeOf(name))
-    directory.imply(this.#inoOf(path))
+    directory.imply(this.#numbers.of(path))
     this.#files++
     parent.add(directory)
     this.#directories.set(path, directory)
     return directory
-  }
-
-  #inoOf(path: string): number {
-    let ino = hashOf(path)
-    while (this.#inos.has(ino)) ino++
-    this.#inos.add(ino)
-    return ino
   }
 
   #checkName(name: string): void {
@@ -152,18 +144,6 @@ class Builder {
     const path = this.#entries[this.#index]?.path
     throw new ErrnoError('EINVAL', typeof path === 'string' ? path : undefined, `tree entry ${this.#index}: ${rule}`)
   }
-}
-
-/** FNV-1a over UTF-16 units, twice: 39 bits. */
-function hashOf(path: string): number {
-  let low = 0x811c9dc5
-  let high = 0x9e3779b9
-  for (let i = 0; i < path.length; i++) {
-    const unit = path.charCodeAt(i)
-    low = Math.imul(low ^ unit, 0x01000193)
-    high = Math.imul(high ^ unit, 0x85ebca6b)
-  }
-  return (low >>> 0) + (high >>> 25) * 2 ** 32
 }
 
 /** The rule that an entry by itself breaks, if any. Everything is looked at: a page need not be typed. */

@@ -43,10 +43,11 @@ abstract class LayerNode extends UnchangingInode implements InodeAttributes {
   nlink = 1
   #xattrs: Map<string, Uint8Array> | undefined
 
-  constructor(filesystem: LayerFilesystem, kind: FileKind, attributes: LayerAttributes) {
+  constructor(filesystem: LayerFilesystem, ino: number, kind: FileKind, attributes: LayerAttributes) {
     super()
     this.filesystem = filesystem
-    this.ino = filesystem.nextIno()
+    filesystem.files++
+    this.ino = ino
     this.mode = typeBits(kind) | attributes.mode
     this.uid = attributes.uid
     this.gid = attributes.gid
@@ -90,8 +91,8 @@ export class LayerDirectory extends LayerNode implements DirectoryInode {
   readonly #children = new Map<string, LayerInode>()
   #list: ListedEntry[] | undefined
 
-  constructor(filesystem: LayerFilesystem, attributes: LayerAttributes) {
-    super(filesystem, 'directory', attributes)
+  constructor(filesystem: LayerFilesystem, ino: number, attributes: LayerAttributes) {
+    super(filesystem, ino, 'directory', attributes)
     this.nlink = 2
   }
 
@@ -139,8 +140,8 @@ export class LayerFile extends LayerNode implements FileInode {
   readonly kind = 'file'
   readonly #place: LayerPlace
 
-  constructor(filesystem: LayerFilesystem, attributes: LayerAttributes, place: LayerPlace) {
-    super(filesystem, 'file', attributes)
+  constructor(filesystem: LayerFilesystem, ino: number, attributes: LayerAttributes, place: LayerPlace) {
+    super(filesystem, ino, 'file', attributes)
     this.#place = place
   }
 
@@ -214,8 +215,8 @@ export class LayerSymlink extends LayerNode implements SymlinkInode {
   readonly kind = 'symlink'
   readonly #target: string
 
-  constructor(filesystem: LayerFilesystem, attributes: LayerAttributes, target: string) {
-    super(filesystem, 'symlink', attributes)
+  constructor(filesystem: LayerFilesystem, ino: number, attributes: LayerAttributes, target: string) {
+    super(filesystem, ino, 'symlink', attributes)
     this.#target = target
   }
 
@@ -232,8 +233,14 @@ export class LayerSpecial extends LayerNode implements SpecialInode {
   readonly kind: 'fifo' | 'char' | 'block'
   readonly #rdev: number
 
-  constructor(filesystem: LayerFilesystem, attributes: LayerAttributes, kind: LayerSpecial['kind'], rdev: number) {
-    super(filesystem, kind, attributes)
+  constructor(
+    filesystem: LayerFilesystem,
+    ino: number,
+    attributes: LayerAttributes,
+    kind: LayerSpecial['kind'],
+    rdev: number,
+  ) {
+    super(filesystem, ino, kind, attributes)
     this.kind = kind
     this.#rdev = rdev
   }

@@ -7,6 +7,7 @@
 import { ErrnoError } from '../../abi/errno.ts'
 import type { FilesystemType } from '../../vfs/filesystem.ts'
 import type { Filesystem, FilesystemUsage, PageSource } from '../../vfs/inode.ts'
+import { ROOT_INO } from '../../vfs/path-numbers.ts'
 import { type LayerAttributes, LayerDirectory } from './inodes.ts'
 
 const BLOCK = 4096
@@ -21,25 +22,16 @@ export class LayerFilesystem implements Filesystem {
   readonly root: LayerDirectory
   /** The bytes of all files; set once the archive is read. */
   source: PageSource = { size: 0, read() {} }
-  #lastIno = 0
+  /** How many inodes it has. */
+  files = 0
 
   constructor(root: LayerAttributes) {
-    this.root = new LayerDirectory(this, root)
-  }
-
-  /** Numbers follow the order of the archive, so that equal archives have equal ones. */
-  nextIno(): number {
-    return ++this.#lastIno
-  }
-
-  /** How many inodes it has. */
-  get files(): number {
-    return this.#lastIno
+    this.root = new LayerDirectory(this, ROOT_INO, root)
   }
 
   usage(): FilesystemUsage {
     const blocks = Math.ceil(this.source.size / BLOCK)
-    return { type: MAGIC, blockSize: BLOCK, blocks, blocksFree: 0, files: this.#lastIno, filesFree: 0 }
+    return { type: MAGIC, blockSize: BLOCK, blocks, blocksFree: 0, files: this.files, filesFree: 0 }
   }
 }
 

@@ -21,6 +21,7 @@ import {
 import { LayerFilesystem } from '../../fs/layer/layer.ts'
 import { isWhiteout } from '../../fs/overlay/marks.ts'
 import { makeDevice } from '../../vfs/kinds.ts'
+import { PathNumbers } from '../../vfs/path-numbers.ts'
 import type { ReadEntry } from './read-tar.ts'
 
 export type ArchiveForm = 'layer' | 'snapshot'
@@ -41,7 +42,8 @@ export class LayerBuilder {
   /** By path; entries mostly come one behind the other in a directory. */
   #lastPath = ''
   #last: LayerDirectory = this.filesystem.root
-  readonly #whiteouts: { directory: LayerDirectory; name: string }[] = []
+  readonly #whiteouts: { directory: LayerDirectory; name: string; path: string }[] = []
+  readonly #numbers = new PathNumbers()
   /** Directories that no entry names, by path. */
   readonly #implied = new Map<LayerDirectory, string>([[this.filesystem.root, '']])
   /** Of a snapshot, whose entries may come in any order. */
@@ -67,7 +69,7 @@ export class LayerBuilder {
     }
     const directory = this.#directory(entry, names)
     if (this.#form === 'layer' && name.startsWith(WHITEOUT_PREFIX)) {
-      this.#addWhiteout(entry, directory, name)
+      this.#addWhiteout(entry, directory, names, name)
       return
     }
     const there = directory.lookup(name)
@@ -77,7 +79,7 @@ export class LayerBuilder {
       return
     }
     if (there) this.#refuse(entry, 'EEXIST', 'an entry before it has the same name')
-    directory.add(name, this.#make(entry))
+    directory.add(name, this.#make(entry, pathOf(names, name)))
   }
 
   /** All entries were added. A directory that none of them names is as it is in the layers below, the topmost first. */
@@ -87,11 +89,12 @@ export class LayerBuilder {
     const directories = this.#waiting.filter(({ kind }) => kind === 'directory').sort((a, b) => depth(a) - depth(b))
     for (const entry of directories) this.#place(entry)
     for (const wanted of [1, 2]) for (const entry of this.#waiting) if (rank(entry) === wanted) this.#place(entry)
-    for (const { directory, name } of this.#whiteouts) {
+    for (const { directory, name, path } of this.#whiteouts) {
       const there = directory.lookup(name)
       // What is deleted below and made anew in the same layer does not merge.
       if (there?.kind === 'directory') there.setXattr(OPAQUE, YES)
-      else if (!there) directory.add(name, new LayerSpecial(this.filesystem, DELETED, 'char', 0))
+      else if (!there)
+        directory.add(name, new LayerSpecial(this.filesystem, this.#numbers.of(path), DELETED, 'char', 0))
     }
     for (const [directory, path] of this.#implied) {
       const there = findBelow(below, path)
@@ -107,7 +110,7 @@ export class LayerBuilder {
     this.#implied.delete(root)
   }
 
-  #addWhiteout(entry: ReadEntry, directory: LayerDirectory, name: string): void {
+  #addWhiteout(entry: ReadEntry, directory: LayerDirectory, names: readonly string[], name: string): void {
     if (name === '.wh..wh..opq') directory.setXattr(OPAQUE, YES)
     else if (name.startsWith(AUFS_PREFIX)) this.warnings.push(`${entry.name}: kept by AUFS for itself, left out`)
     else {
@@ -115,24 +118,30 @@ export class LayerBuilder {
       if (deleted === '' || deleted === '.' || deleted === '..') {
         this.#refuse(entry, 'EINVAL', `a whiteout can't be for the name '${deleted}'`)
       }
-      this.#whiteouts.push({ directory, name: deleted })
+      this.#whiteouts.push({ directory, name: deleted, path: pathOf(names, deleted) })
     }
   }
 
-  #make(entry: ReadEntry): LayerInode {
+  #make(entry: ReadEntry, path: string): LayerInode {
     const { kind, size, start, extents, target = '', major = 0, minor = 0 } = entry
     if (kind === 'link') return this.#linked(entry, target)
     const attributes = this.#attributes(entry)
     switch (kind) {
       case 'directory':
-        return new LayerDirectory(this.filesystem, attributes)
+        return new LayerDirectory(this.filesystem, this.#numbers.of(path), attributes)
       case 'file':
-        return new LayerFile(this.filesystem, attributes, { start, size, extents })
+        return new LayerFile(this.filesystem, this.#numbers.of(path), attributes, { start, size, extents })
       case 'symlink':
         if (utf8Length(target) >= PATH_MAX) this.#refuse(entry, 'EINVAL', `its target has ${PATH_MAX} bytes or more`)
-        return new LayerSymlink(this.filesystem, attributes, target)
+        return new LayerSymlink(this.filesystem, this.#numbers.of(path), attributes, target)
       default:
-        return new LayerSpecial(this.filesystem, attributes, kind, kind === 'fifo' ? 0 : makeDevice(major, minor))
+        return new LayerSpecial(
+          this.filesystem,
+          this.#numbers.of(path),
+          attributes,
+          kind,
+          kind === 'fifo' ? 0 : makeDevice(major, minor),
+        )
     }
   }
 
@@ -189,9 +198,10 @@ export class LayerBuilder {
       let next = directory.lookup(name)
       if (!next) {
         if (this.#form === 'snapshot') this.#refuse(entry, 'ENOENT', 'its directory is not in the archive')
-        next = new LayerDirectory(this.filesystem, IMPLIED)
+        const path = names.slice(0, depth + 1).join('/')
+        next = new LayerDirectory(this.filesystem, this.#numbers.of(path), IMPLIED)
         directory.add(name, next)
-        this.#implied.set(next, names.slice(0, depth + 1).join('/'))
+        this.#implied.set(next, path)
       }
       if (next.kind !== 'directory') {
         this.#refuse(
@@ -211,6 +221,8 @@ export class LayerBuilder {
     throw new ErrnoError(code, entry.name, `archive entry ${entry.index}: ${rule}`)
   }
 }
+
+const pathOf = (names: readonly string[], name: string) => [...names, name].join('/')
 
 /** The directory that layers show under a path, as an overlay of them would. */
 function findBelow(layers: readonly LayerFilesystem[], path: string): LayerDirectory | undefined {
