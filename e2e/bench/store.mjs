@@ -1,7 +1,7 @@
 /**
- * `npm run bench:store [-- --rows a,b --quick --json FILE]`: volumes against bare IndexedDB and peers, in Chromium on a profile on
+ * `npm run bench:store [-- --rows a,b --passes N --quick --json FILE]`: volumes against bare IndexedDB and peers, in Chromium on a profile on
  * disk, in one run. Prints each ratio, and whether its bar is held, when it is measured; exits 1 if one is not. `--quick` is small, and
- * judges nothing.
+ * judges nothing; `--passes` (3) is how often what is short is repeated.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,7 +14,12 @@ import { buildPageScripts } from './page-scripts.mjs'
 import { STORE_ROWS } from './store-report.mjs'
 
 const { values: options } = parseArgs({
-  options: { json: { type: 'string' }, quick: { type: 'boolean', default: false }, rows: { type: 'string' } },
+  options: {
+    json: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    rows: { type: 'string' },
+    passes: { type: 'string' },
+  },
 })
 const rows = options.rows?.split(',') ?? Object.keys(STORE_ROWS)
 const unknown = rows.filter((row) => !Object.hasOwn(STORE_ROWS, row))
@@ -23,7 +28,7 @@ const MiB = 2 ** 20
 const size = options.quick
   ? { passes: 1, large: 4 * MiB, files: 200, each: 20, mount: 1000, huge: 16 * MiB, rewritten: 4 * MiB, peers: 200 }
   : {
-      passes: 3,
+      passes: Number(options.passes ?? 3),
       large: 64 * MiB,
       files: 10_000,
       each: 1000,

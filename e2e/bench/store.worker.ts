@@ -13,6 +13,7 @@ import { createClock } from '../../src/host/clock.ts'
 import { Database, deleteDatabase } from '../../src/host/store.ts'
 import { createTimer } from '../../src/host/timer.ts'
 import { createVolumeHost } from '../../src/host/volumes.ts'
+import { untilDone } from '../../src/kernel/attempts.ts'
 import { KeptFiles } from '../../src/testing/kept-files.ts'
 import { Vfs } from '../../src/vfs/vfs.ts'
 
@@ -83,11 +84,20 @@ type Bare = ReturnType<Database['store']>
 
 function write({ task }: KeptFiles, path: string, bytes: Uint8Array, at = 0): void {
   const fd = task.openat(AT_FDCWD, path, O_CREAT | O_RDWR, 0o644)
+  task.pwritev(fd, bytes, [0, bytes.length], at)
+  task.close(fd)
+}
+
+/** More than the store takes without making its writers wait. */
+async function writeMuch(files: KeptFiles, path: string, bytes: Uint8Array, at = 0): Promise<void> {
   for (let done = 0; done < bytes.length; done += MiB) {
     const part = bytes.subarray(done, done + MiB)
-    task.pwritev(fd, part, [0, part.length], at + done)
+    await untilDone(
+      { clock, timer },
+      () => write(files, path, part, at + done),
+      () => files.task.settle(),
+    )
   }
-  task.close(fd)
 }
 
 /** What one record per inode and one per entry would hold. */
@@ -118,9 +128,9 @@ const works = {
   async large(bytes: number) {
     const data = random(bytes)
     return onVolume((files) =>
-      timed(() => {
-        write(files, 'large', data)
-        return files.sync()
+      timed(async () => {
+        await writeMuch(files, 'large', data)
+        await files.sync()
       }),
     )
   },
@@ -204,7 +214,7 @@ const works = {
     const id = freshName()
     const files = await open(id)
     for (let at = 0; at < bytes; at += 64 * MiB) {
-      write(files, 'huge', random(Math.min(64 * MiB, bytes - at)), at)
+      await writeMuch(files, 'huge', random(Math.min(64 * MiB, bytes - at)), at)
       await files.sync()
     }
     await files.close()
@@ -229,7 +239,7 @@ const works = {
     let files = await open(id)
     const file = MiB
     const count = bytes / file
-    for (let i = 0; i < count; i++) write(files, `file${i}`, random(file))
+    for (let i = 0; i < count; i++) await writeMuch(files, `file${i}`, random(file))
     await files.sync()
     const piece = random(PAGE)
     const rewrite = () => {

@@ -19,26 +19,30 @@ export interface Move {
 
 const SLACK = 2 << 20
 const MOST_SMALL = 64
-/** Bytes that one step moves. */
-const STEP = 512 * 1024
+/** Bytes that one step moves: the more there is to be freed, the more. */
+const LEAST_STEP = 512 * 1024
+const MOST_STEP = 1536 * 1024
+/** What is stored for each byte in use when a cleaner that has time begins; one whose commit is waited for; one that waits for the disk. */
+const IDLE = 1.4
+const BUSY = 1.7
+const LATE = 1.85
 
-/** What of all that is stored could be freed, snapshots apart. */
-function measure(segments: Segments, pinned: ReadonlySet<number>): { size: number; live: number; small: number } {
+/** How many bytes too many are stored, if so many are to be stored for each in use; snapshots apart. */
+function excess(segments: Segments, pinned: ReadonlySet<number>, factor: number): number {
   let { size, live } = segments
-  let small = 0
   for (const id of pinned) {
     const segment = segments.byId.get(id)
     if (!segment) continue
     size -= segment.size
     live -= segment.live
   }
-  if (segments.byId.size > MOST_SMALL) for (const { isSmall } of segments.byId.values()) if (isSmall) small++
-  return { size, live, small }
+  return size - factor * live - SLACK
 }
 
-function isWanted(segments: Segments, pinned: ReadonlySet<number>, factor: number): boolean {
-  const { size, live, small } = measure(segments, pinned)
-  return size > factor * live + SLACK || small > MOST_SMALL
+function hasManySmall({ byId }: Segments): boolean {
+  let small = 0
+  if (byId.size > MOST_SMALL) for (const { isSmall } of byId.values()) if (isSmall) small++
+  return small > MOST_SMALL
 }
 
 export interface Cleaning {
@@ -53,13 +57,16 @@ export interface Cleaning {
 }
 
 /**
- * The pages to move now. Nothing is read from the disk while the kernel waits: a page whose bytes are not at hand is moved when they
- * are. There may be `more` to do.
+ * The pages to move now; there may be `more` to do. Segments are asked for, and cleaned when their bytes are at hand, so that nobody
+ * waits for the disk, unless that would be too late.
  */
 export function chooseMoves(cleaning: Cleaning): { moves: readonly Move[]; more: boolean } {
   const { segments, pinned, waiting } = cleaning
-  if (!isWanted(segments, pinned, waiting ? 1.8 : 1.4)) return { moves: [], more: false }
-  const step: Step = { moves: [], moved: 0, asked: 0 }
+  const tooMany = excess(segments, pinned, waiting ? BUSY : IDLE)
+  if (tooMany <= 0 && !hasManySmall(segments)) {
+    segments.forget()
+    return { moves: [], more: false }
+  }
   const victims = [...segments.byId.values()].filter(
     (segment) =>
       segment.stored &&
@@ -69,17 +76,23 @@ export function chooseMoves(cleaning: Cleaning): { moves: readonly Move[]; more:
       (segment.isSmall || segment.live < 0.8 * segment.size),
   )
   victims.sort((a, b) => Number(b.isSmall) - Number(a.isSmall) || a.live / a.size - b.live / b.size)
-  const done = victims.every((victim) => empty(victim, cleaning, step))
-  return { moves: step.moves, more: !done || step.asked > 0 }
+  const step: Step = { moves: [], room: Math.max(LEAST_STEP, Math.min(MOST_STEP, tooMany)) }
+  const isLate = excess(segments, pinned, LATE) > 0
+  let more = false
+  for (const victim of victims) {
+    if (!segments.isAtHand(victim) && !isLate) more = true
+    else if (!empty(victim, cleaning, step)) return { moves: step.moves, more: true }
+  }
+  return { moves: step.moves, more }
 }
 
-chooseMoves.wanted = (segments: Segments, pinned: ReadonlySet<number>) => isWanted(segments, pinned, 1.4)
+chooseMoves.wanted = (segments: Segments, pinned: ReadonlySet<number>) =>
+  excess(segments, pinned, IDLE) > 0 || hasManySmall(segments)
 
 interface Step {
   readonly moves: Move[]
-  moved: number
-  /** Windows, for the next step. */
-  asked: number
+  /** For so many bytes. */
+  room: number
 }
 
 /** False if the step is over. */
@@ -90,17 +103,12 @@ function empty({ groups, pages }: Segment, { segments, nodes, journal, isOver }:
   }
   for (const kept of pages) {
     const page = kept.file.data?.page(kept.index)
-    if (page?.kept !== kept) continue
-    const missing = page.bytes.length === 0 ? segments.ask(kept) : 0
-    step.asked += missing
-    if (step.asked >= segments.mostAsked) return false
-    if (missing > 0) continue
-    const move = moveOf(kept, page, segments)
+    const move = page?.kept === kept ? moveOf(kept, page, segments) : undefined
     if (!move) continue
     step.moves.push(move)
-    step.moved += kept.length
+    step.room -= kept.length
     journal.pageChanged(move.file, move.index)
-    if (step.moved >= STEP || isOver()) return false
+    if (step.room <= 0 || isOver()) return false
   }
   return true
 }

@@ -19,6 +19,8 @@ export const SEGMENT_SIZE = 1 << 20
 /** Pages are read in windows of this at most, since one call to the host costs about the same for 4 KiB as for these. */
 const MOST_IN_WINDOW = 256 * 1024
 const MOST_WINDOWS = 16
+/** Segments that are in memory as a whole, to be cleaned. */
+const MOST_WHOLE = 8
 const NO_BYTES = new Uint8Array(0)
 const DEFAULT_LIMIT = 64 << 20
 
@@ -80,8 +82,9 @@ export class Segments {
   live = 0
   readonly #store: KeyValueStore
   readonly #windows = new Map<string, Uint8Array>()
-  /** Windows that were asked for. */
-  readonly #coming = new Set<string>()
+  /** Segments that the cleaner has asked for, and their bytes when they have come. */
+  readonly #whole = new Map<Segment, Uint8Array | undefined>()
+  #mostWhole = 0
   readonly #resident = new Set<Kept>()
   #residentBytes = 0
   #mostResident = 0
@@ -98,7 +101,8 @@ export class Segments {
     const ahead = Math.floor(limit / 4 / PAGE_SIZE) * PAGE_SIZE
     this.#windowSize = Math.min(MOST_IN_WINDOW, Math.max(PAGE_SIZE, ahead))
     this.#mostWindows = Math.min(MOST_WINDOWS, Math.max(1, Math.floor(ahead / this.#windowSize)))
-    this.#mostResident = limit - this.#mostWindows * this.#windowSize
+    this.#mostWhole = Math.min(MOST_WHOLE, Math.floor(limit / 8 / SEGMENT_SIZE))
+    this.#mostResident = limit - this.#mostWindows * this.#windowSize - this.#mostWhole * SEGMENT_SIZE
   }
 
   add(id: number, size: number, value: StoredValue, stored: boolean): Segment {
@@ -150,7 +154,10 @@ export class Segments {
     if (!segment?.pages.delete(kept)) return
     segment.live -= length
     this.live -= length
-    if (isUnused(segment)) this.dead.add(segment)
+    if (isUnused(segment)) {
+      this.dead.add(segment)
+      this.#whole.delete(segment)
+    }
     if (this.#resident.delete(kept)) this.#residentBytes -= length
   }
 
@@ -194,7 +201,8 @@ export class Segments {
       return new ErrnoError('EIO', undefined, `page ${kept.index} of inode ${kept.file.ino} in the volume: ${why}`)
     }
     try {
-      if (segment.value instanceof Uint8Array) bytes.set(segment.value.subarray(offset, offset + length))
+      const whole = segment.value instanceof Uint8Array ? segment.value : this.#whole.get(segment)
+      if (whole) bytes.set(whole.subarray(offset, offset + length))
       else this.#copy(segment, offset, bytes)
     } catch (failure) {
       throw fault(failure instanceof Error ? failure.message : String(failure))
@@ -231,38 +239,25 @@ export class Segments {
     this.#windows.set(key, window)
   }
 
-  /** How many windows may be asked for without their driving each other out. */
-  get mostAsked(): number {
-    return Math.ceil(this.#mostWindows / 2)
-  }
-
-  /** For how many windows `peek` would wait for the disk. They are asked for, and come soon. */
-  ask({ segment, offset, length }: Kept): number {
-    if (!segment || segment.value instanceof Uint8Array) return 0
-    const size = this.#windowSize
-    const first = Math.floor(offset / size) * size
-    // What would drive itself out is waited for.
-    if (offset + length > first + size * this.mostAsked) return 0
-    let missing = 0
-    for (let start = first; start < offset + length; start += size) {
-      if (this.#windows.has(`${segment.id}:${start}`)) continue
-      missing++
-      this.#fetch(segment, start)
-    }
-    return missing
-  }
-
-  #fetch(segment: Segment, start: number): void {
-    const key = `${segment.id}:${start}`
-    if (this.#coming.has(key)) return
-    this.#coming.add(key)
-    const length = Math.min(this.#windowSize, segment.size - start)
-    const come = this.#store.fetch(segment.value, start, length).then(
-      (window) => this.#remember(key, window),
+  /** Whether a segment's bytes can be had without waiting for the disk. If not, they are asked for, unless many were. */
+  isAtHand(segment: Segment): boolean {
+    if (segment.value instanceof Uint8Array || this.#whole.get(segment)) return true
+    if (this.#whole.size >= this.#mostWhole || this.#whole.has(segment)) return false
+    this.#whole.set(segment, undefined)
+    this.#store.fetch(segment.value, 0, segment.size).then(
+      (bytes) => {
+        if (this.#whole.has(segment)) this.#whole.set(segment, bytes)
+      },
       () => {
         segment.damaged = true
+        this.#whole.delete(segment)
       },
     )
-    come.then(() => this.#coming.delete(key))
+    return false
+  }
+
+  /** Lets go of what was asked for. */
+  forget(): void {
+    this.#whole.clear()
   }
 }
