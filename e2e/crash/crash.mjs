@@ -31,6 +31,8 @@
  * @property {number} terminations  of the kernel's Worker
  * @property {number} acks          messages that fsyncs had returned
  * @property {Map<Phase, number>} phases  how many kills fell where
+ * @property {string[]} lost        why the browser itself had deleted all that it kept, each time that it had: no fault of ours, and nothing that
+ *   we can mend (docs/rationale.md)
  * @property {string[]} violations
  */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
@@ -57,7 +59,7 @@ export async function crash({ kills, browser = 'chromium', seed = Date.now() % 1
   const guest = `/guests/${basename(await buildGuest('play.c'))}`
   const random = randomOf(seed, 0)
   /** @type {CrashReport} */
-  const report = { kills: 0, terminations: 0, acks: 0, phases: new Map(), violations: [] }
+  const report = { kills: 0, terminations: 0, acks: 0, phases: new Map(), lost: [], violations: [] }
   const folder = mkdtempSync(join(tmpdir(), 'runtab-crash-'))
   let volumes = 0
   let profile = ''
@@ -97,7 +99,7 @@ export async function crash({ kills, browser = 'chromium', seed = Date.now() % 1
       /** @type {Set<string>} who has yet to make progress before the time to the kill runs */
       let awaited = new Set()
       const started = Date.now()
-      const { fault, phase } = await lives.live(browser, profile, 'page.html', (what, body, life) => {
+      const { fault, phase, lost } = await lives.live(browser, profile, 'page.html', (what, body, life) => {
         if (what === 'setting') {
           if (aim.opening) takeAim(life, aim)
           return setting
@@ -132,7 +134,11 @@ export async function crash({ kills, browser = 'chromium', seed = Date.now() % 1
       const when = aim.opening ? 'opening' : `${setting.platform}, at groups ${groups.join(' ')}`
       say(`${isOver ? 'end' : report.kills}: ${when}; ${phase}; ${report.acks} fsyncs; ${Date.now() - started} ms`)
       if (fault) {
-        violated(fault)
+        if (lost === undefined) violated(fault)
+        else {
+          report.lost.push(lost)
+          say(`LOST by the browser (kill ${report.kills}, seed ${seed}): ${lost}`)
+        }
         say(`the profile is kept: ${profile}`)
         cpSync(profile, `${profile} violation`, { recursive: true })
         startAnew()
@@ -142,7 +148,8 @@ export async function crash({ kills, browser = 'chromium', seed = Date.now() % 1
     }
   } finally {
     await lives.close()
-    if (report.violations.length === 0) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+    if (report.violations.length + report.lost.length === 0)
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
   return report
 

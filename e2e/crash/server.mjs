@@ -11,6 +11,7 @@
  * @typedef {object} Death
  * @property {string | undefined} fault  what went wrong
  * @property {import('./transactions.mjs').Phase} phase  what was under way
+ * @property {string | undefined} lost  why the browser itself had deleted all that it kept, if it had
  *
  * @typedef {object} Lives
  * @property {(browser: BrowserName, profile: string, page: string, hear: (what: string, body: Buffer, life: Life) => unknown) => Promise<Death>} live
@@ -70,10 +71,10 @@ export async function serveLives() {
       const running = startBrowser(browser, profile, `${origin}/crash/${page}`)
       const fault = await Promise.race([ending, running.ended.then(() => 'the browser has ended by itself')])
       const killed = running.kill()
-      const { phase, relaxed } = own
+      const { phase, relaxed, lost } = own
       await killed
       answer = () => ({})
-      return { fault: fault ?? (relaxed[0] && `a transaction that is not strict: ${relaxed[0]}`), phase }
+      return { fault: fault ?? (relaxed[0] && `a transaction that is not strict: ${relaxed[0]}`), phase, lost }
     },
     close: () =>
       new Promise((resolve) => {

@@ -31,6 +31,8 @@ export class Transactions {
   #kernels = 0
   /** Those that were not strict, though they are of a volume. @type {string[]} */
   relaxed = []
+  /** Why the browser itself has deleted all, if it has. @type {string | undefined} */
+  lost
   /** Hears of each that writes from now on. @type {(phase: Phase) => void} */
   onWrite = () => {}
 
@@ -51,7 +53,8 @@ export class Transactions {
     onMessages(socket, (text) => {
       const [n, what, ...rest] = text.split(' ')
       const key = `${kernel} ${n}`
-      if (what === 'ends') this.#underWay.delete(key)
+      if (what === 'lost') this.lost = rest.join(' ')
+      else if (what === 'ends') this.#underWay.delete(key)
       else if (what === 'begins') {
         this.#underWay.set(key, 'before a transaction writes')
         if (rest[1] !== 'strict') this.relaxed.push(text)

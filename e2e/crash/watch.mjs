@@ -1,7 +1,7 @@
 /**
  * In the kernel's Worker: tells the server (transactions.mjs) of each transaction that writes, over a WebSocket, which takes what is
  * sent without waiting. `N begins DATABASE DURABILITY`, `N writes RECORDS`, `N ends`; RECORDS are `+KIND` for what is put, `-KIND` for what is
- * deleted.
+ * deleted. And of a database that Chromium found damaged, and has deleted with all others of the site: `0 lost WHY`.
  */
 const socket = new WebSocket(`ws://${location.host}/crash/watch`)
 /** @type {string[]} until it is open */
@@ -15,6 +15,16 @@ const tell = (/** @type {string} */ text) =>
 let last = 0
 /** @type {WeakMap<IDBTransaction, { n: number, records: Set<string> }>} */
 const watched = new WeakMap()
+
+const { open } = IDBFactory.prototype
+IDBFactory.prototype.open = function (...args) {
+  const request = open.apply(this, args)
+  request.addEventListener('upgradeneeded', (event) => {
+    const { dataLoss, dataLossMessage } = /** @type {{ dataLoss?: string, dataLossMessage?: string }} */ (event)
+    if (dataLoss === 'total') tell(`0 lost ${dataLossMessage}`)
+  })
+  return request
+}
 
 const { transaction } = IDBDatabase.prototype
 IDBDatabase.prototype.transaction = function (names, mode, options) {
