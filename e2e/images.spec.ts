@@ -305,3 +305,24 @@ test('a large plain layer is read where it lies, and a hostile archive leaves no
     layers: 2,
   })
 })
+
+test('a layer of many megabytes outlives the sandbox that it was exported from', async ({ page }) => {
+  await openLibrary(page, plainOrigin())
+  const seen = await page.evaluate(async () => {
+    const sandbox = await window.programs.Sandbox.boot({ platform: 'inline', bundle: { base: { f: '' } } })
+    const container = await sandbox.create('box', { root: { path: 'base' } })
+    const large = new Uint8Array(20 << 20).map((_, at) => at ^ (at >> 9))
+    await container.fs.writeFile('/large', large)
+    const layers = [await container.exportLayer({ gzip: false }), await container.exportLayer()]
+    await sandbox.shutdown()
+    const [plain, packed] = layers.map(({ blob }) => blob) as [Blob, Blob]
+    const unpacked = new Response(packed.stream().pipeThrough(new DecompressionStream('gzip')))
+    const tars = [new Uint8Array(await plain.arrayBuffer()), new Uint8Array(await unpacked.arrayBuffer())]
+    const start = plain.size - large.length - 1024
+    return tars.map((tar) => [tar.length === plain.size, large.every((byte, at) => tar[start + at] === byte)])
+  })
+  expect(seen).toEqual([
+    [true, true],
+    [true, true],
+  ])
+})

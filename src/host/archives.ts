@@ -55,11 +55,9 @@ export function createArchiveHost(options: ArchiveHostOptions = {}): ArchiveHost
       new Uint8Array(await awaited((blob.slice(start, end) as unknown as Blob).arrayBuffer())),
     stream: (blob) => chunks((blob as unknown as Blob).stream()),
     gunzip: (blob) => chunks((blob as unknown as Blob).stream().pipeThrough(new DecompressionStream('gzip'))),
-    async gzip(parts) {
-      const packed: Uint8Array[] = []
+    gzip(parts) {
       const stream = new Blob([...parts] as BlobPart[]).stream().pipeThrough(new CompressionStream('gzip'))
-      for await (const chunk of chunks(stream)) packed.push(chunk)
-      return packed
+      return awaited(new Response(stream).blob())
     },
     digest: (algorithm, content) => awaited(digest(algorithm, content)),
     blob: (parts, type) => new Blob([...parts] as BlobPart[], { type }),

@@ -23,7 +23,7 @@ export interface StoredLayer {
   readonly blob?: BlobLike | undefined
   readonly bytes?: PieceSource | undefined
   /** `bytes`, or a plain `blob`, after gzip, once it was asked for. */
-  packed?: Uint8Array[] | undefined
+  packed?: BlobLike | undefined
 }
 
 /** What an image says of itself. The bytes of documents that came with it hold for the layers that came with it. */
@@ -104,8 +104,8 @@ const pathOf = ({ digest }: Stored) => `blobs/${digest.replace(':', '/')}`
 
 function layerParts({ mediaType, digest, size, blob, bytes, packed }: StoredLayer): Stored {
   // Pieces are copied: what goes to the page is moved there.
-  const pieces = bytes?.pieces() ?? (blob ? undefined : packed) ?? []
-  return { mediaType, digest, size, parts: blob ? [blob] : pieces.map((piece) => piece.slice()) }
+  const parts = bytes ? bytes.pieces().map((piece) => piece.slice()) : [blob ?? packed!]
+  return { mediaType, digest, size, parts }
 }
 
 async function document(host: ArchiveHost, mediaType: string, bytes: Uint8Array): Promise<Stored> {

@@ -12,7 +12,7 @@ export interface ArchiveHost {
   /** What a Blob of gzip (RFC 1952) holds. Errors: an Error for what is no gzip, damaged or cut off. */
   gunzip(blob: BlobLike): AsyncIterable<Uint8Array>
   /** The same for all parts as one. */
-  gzip(parts: readonly (Uint8Array | BlobLike)[]): Promise<Uint8Array[]>
+  gzip(parts: readonly (Uint8Array | BlobLike)[]): Promise<BlobLike>
   /** The digest in hexadecimal digits. */
   digest(algorithm: DigestAlgorithm, content: BlobLike | readonly Uint8Array[]): Promise<string>
   /** A Blob of parts, which are copied. */

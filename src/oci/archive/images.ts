@@ -6,7 +6,6 @@
  * replaced, within one turn, so that no program sees or makes half a state.
  */
 
-import { sizeOf } from '../../abi/byte-parts.ts'
 import { ErrnoError } from '../../abi/errno.ts'
 import { toHex } from '../../abi/hex.ts'
 import type {
@@ -39,7 +38,6 @@ import type { Vfs } from '../../vfs/vfs.ts'
 import type { Attempt } from '../../vfs/waiting.ts'
 import type { Bundle } from '../bundle.ts'
 import { overMemory } from '../mounts/layering.ts'
-import type { ArchiveForm } from './build-layer.ts'
 import { type ImageDocuments, imageArchive, type StoredLayer } from './export-image.ts'
 import type { ArchiveHost } from './host.ts'
 import { OCI, readDocument } from './image-format.ts'
@@ -47,7 +45,7 @@ import { importImage, readSnapshot } from './import-image.ts'
 import { processOf } from './process-of.ts'
 import { LayerReader } from './read-layer.ts'
 import { restore } from './restore.ts'
-import { PieceSource } from './sources.ts'
+import { PieceSource, SpilledParts } from './sources.ts'
 import { writeLayer } from './write-layer.ts'
 
 /** The root of a container, if it is an overlay with layers. */
@@ -141,11 +139,16 @@ export class Images implements Answers<ImageCalls> {
   ): Promise<ExportedLayer> {
     const { host, rootOf } = this.#options
     const { overlay } = rootOf(id)
-    const { bytes, skipped } = await this.#written(upperOf(overlay), form, overlay.marks)
-    const tar = bytes.pieces()
-    const diffId = `sha256:${await host.digest('sha256', tar)}`
-    const parts = gzip ? await host.gzip(tar) : tar
-    const digest = gzip ? `sha256:${await host.digest('sha256', parts)}` : diffId
+    const { tar, skipped } = await this.#step((attempt) => {
+      const spilled = new SpilledParts((pieces) => host.blob(pieces, ''))
+      const append = (bytes: Uint8Array) => spilled.append(bytes)
+      const skipped = writeLayer(upperOf(overlay), append, { form, marks: overlay.marks, attempt })
+      return { tar: spilled.parts(), skipped }
+    })
+    const diffId = `sha256:${await host.digest('sha256', host.blob(tar, ''))}`
+    const packed = gzip ? await host.gzip(tar) : undefined
+    const digest = packed ? `sha256:${await host.digest('sha256', packed)}` : diffId
+    const parts = packed ? [packed] : tar
     const mediaType =
       form === 'snapshot' ? (gzip ? 'application/gzip' : 'application/x-tar') : gzip ? OCI.gzipLayer : OCI.layer
     return { parts, digest, diffId, mediaType, skipped }
@@ -275,15 +278,11 @@ export class Images implements Answers<ImageCalls> {
     return attempted(this.#options.waiting, operation)
   }
 
-  async #written(
-    root: DirectoryInode,
-    form: ArchiveForm,
-    marks: Marks,
-  ): Promise<{ bytes: PieceSource; skipped: readonly string[] }> {
+  #written(root: DirectoryInode, marks: Marks): Promise<PieceSource> {
     return this.#step((attempt) => {
       const bytes = new PieceSource()
-      const skipped = writeLayer(root, (piece) => bytes.append(piece), { form, marks, attempt })
-      return { bytes: bytes.seal(), skipped }
+      writeLayer(root, (piece) => bytes.append(piece), { form: 'layer', marks, attempt })
+      return bytes.seal()
     })
   }
 
@@ -347,7 +346,7 @@ export class Images implements Answers<ImageCalls> {
     let stored = this.#stored.get(filesystem)
     if (!stored) {
       const marks = new Marks('trusted.overlay.')
-      const { bytes } = await this.#written(mount.root.inode as DirectoryInode, 'layer', marks)
+      const bytes = await this.#written(mount.root.inode as DirectoryInode, marks)
       const diffId = `sha256:${await host.digest('sha256', bytes.pieces())}`
       stored = { diffId, digest: diffId, size: bytes.size, mediaType: OCI.layer, entries: 0, bytes }
       // Of a part of a tree nothing is kept: its filesystem is that of all parts.
@@ -356,7 +355,7 @@ export class Images implements Answers<ImageCalls> {
     // Layers that came with an image stay as they came.
     if (!gzip || !stored.bytes) return stored
     stored.packed ??= await host.gzip(stored.bytes.pieces())
-    const size = sizeOf(stored.packed)
+    const { size } = stored.packed
     const digest = `sha256:${await host.digest('sha256', stored.packed)}`
     return { ...stored, digest, size, mediaType: OCI.gzipLayer, bytes: undefined }
   }

@@ -1,9 +1,13 @@
-/** Bytes of an archive in memory, in pieces of one size, as one source. */
+/** Bytes of an archive: in memory, in pieces of one size, as one source; or in parts that the browser keeps where it likes. */
 
 import { copyBytes } from '../../abi/copy-bytes.ts'
+import type { Parts } from '../../abi/images.ts'
+import type { BlobLike } from '../../abi/tree.ts'
 import type { PageSource } from '../../vfs/inode.ts'
 
 const PIECE = 1 << 20
+/** What is written goes into a Blob when there is so much of it. */
+const SPILL = 8 * PIECE
 
 export class PieceSource implements PageSource {
   size = 0
@@ -40,5 +44,29 @@ export class PieceSource implements PageSource {
   /** All of it, from the start. */
   pieces(): readonly Uint8Array[] {
     return this.#pieces
+  }
+}
+
+/** Bytes in their order that may be more than memory holds. */
+export class SpilledParts {
+  readonly #blob: (pieces: readonly Uint8Array[]) => BlobLike
+  readonly #parts: BlobLike[] = []
+  #last = new PieceSource()
+
+  constructor(blob: (pieces: readonly Uint8Array[]) => BlobLike) {
+    this.#blob = blob
+  }
+
+  /** Copies the bytes to the end. */
+  append(bytes: Uint8Array): void {
+    this.#last.append(bytes)
+    if (this.#last.size < SPILL) return
+    this.#parts.push(this.#blob(this.#last.seal().pieces()))
+    this.#last = new PieceSource()
+  }
+
+  /** No more comes: all of it. */
+  parts(): Parts {
+    return [...this.#parts, ...this.#last.seal().pieces()]
   }
 }
