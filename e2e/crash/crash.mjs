@@ -42,7 +42,7 @@ import { buildGuest } from '../guests/build.mjs'
 import { buildIfStale } from '../tools/build.mjs'
 import { effectBeforeCause, Links, Worker } from './model.mjs'
 import { PATIENCE, serveLives } from './server.mjs'
-import { PHASES } from './transactions.mjs'
+import { OPENING, WORK } from './transactions.mjs'
 import { randomOf } from './workload.mjs'
 
 const lower = { clock: '00000000', f0: 'lower 0', f1: 'x'.repeat(200_000), f2: '', f3: 'lower 3' }
@@ -197,19 +197,18 @@ function aimOf(random, { isOver, wasKnown }) {
     opening,
     atWork: random(4) > 0,
     delay: random(opening ? 600 : random(4) === 0 ? 1500 : 400),
-    within: random(4),
+    within: random(2) && random(4),
   }
-  const [, , first, ...others] = PHASES
   if (random(2) === 0) return aim
-  return { ...aim, phase: opening ? first : others[random(others.length)] }
+  return { ...aim, phase: opening ? OPENING : WORK[random(WORK.length)] }
 }
 
 /** @param {import('./server.mjs').Life} life @param {Aim} aim */
 function takeAim(life, { delay, phase, within }) {
   if (phase === undefined) return life.endIn(delay)
   // What opening does is there from the start, when the page has come so far.
-  const [, , first] = PHASES
-  life.endIn(phase === first ? PATIENCE : delay + MOMENT)
+  const isOpening = phase === OPENING
+  life.endIn(isOpening ? PATIENCE : delay + MOMENT)
   const aim = () => {
     life.transactions.onWrite = (begun) => {
       if (begun !== phase) return
@@ -217,6 +216,6 @@ function takeAim(life, { delay, phase, within }) {
       else life.end()
     }
   }
-  if (phase === first) aim()
+  if (isOpening) aim()
   else setTimeout(aim, delay)
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { effectBeforeCause, type Found, Tree, Worker } from './model.mjs'
-import { GROUP, type Step, stepsFrom } from './workload.mjs'
+import { effectBeforeCause, type Found, Links, Tree, Worker } from './model.mjs'
+import { GROUP, LINKS, type Step, stepsFrom } from './workload.mjs'
 
 const SEED = 5
 const clock = (): [string, Uint8Array][] => [['clock', Buffer.from('00000000')]]
@@ -65,4 +65,18 @@ test('who has seen what is not there is told', () => {
   const others = (n: number): Found => new Map([['clock', Buffer.from(String(n).padStart(8, '0'))]])
   expect(effectBeforeCause(mine, others(8))).toMatch(/seen the other at step 16, who is at step 8/)
   expect(effectBeforeCause(mine, others(16))).toBe('')
+})
+
+test('links are touched in turn: a round that is begun, or whole, no earlier than the last that was synced', () => {
+  const rounds = (round: number, touched: number) =>
+    Array.from({ length: LINKS }, (_, i) => round - Number(i >= touched))
+  const links = new Links()
+  links.acknowledged(2)
+  expect(links.recovered(rounds(3, 7))).toBe('')
+  expect(links.round).toBe(3)
+  expect(links.recovered(rounds(3, LINKS))).toBe('')
+  expect(links.round).toBe(4)
+  expect(links.recovered(rounds(2, 7))).toMatch(/links after round 1, though fsync returned after round 2/)
+  expect(links.recovered(rounds(3, 7).with(9, 3))).toMatch(/out of turn/)
+  expect(links.recovered(rounds(3, 7).slice(1))).toMatch(/599 links of 600/)
 })

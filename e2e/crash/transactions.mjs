@@ -6,23 +6,24 @@
  */
 import { createHash } from 'node:crypto'
 
-/** Where a kill may fall; of several things under way, the last one in this list counts. */
-export const PHASES = /** @type {const} */ ([
-  'between transactions',
-  'before a transaction writes',
-  'becoming the owner of a volume',
+/** What opening a volume writes. */
+export const OPENING = 'becoming the owner of a volume'
+/** What is written later. */
+export const WORK = /** @type {const} */ ([
   'a commit',
   'the segments of a large commit',
   'a commit that frees segments, as the cleaner does',
   'a checkpoint',
 ])
+/** Where a kill may fall; of several things under way, the last one in this list counts. */
+const PHASES = /** @type {const} */ (['between transactions', 'before a transaction writes', OPENING, ...WORK])
 
 /** @param {string[]} records @returns {Phase} */
 function phaseOf(records) {
   const has = (/** @type {string} */ record) => records.includes(record)
   if (has('+chunk') || (has('+log') && has('+root'))) return 'a checkpoint'
   if (has('+log')) return has('-segment') ? 'a commit that frees segments, as the cleaner does' : 'a commit'
-  return has('+segment') ? 'the segments of a large commit' : 'becoming the owner of a volume'
+  return has('+segment') ? 'the segments of a large commit' : OPENING
 }
 
 export class Transactions {
