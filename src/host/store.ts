@@ -19,6 +19,8 @@ export interface DatabaseOptions {
    * data: a caller that holds state compares it here when `reopened`.
    */
   check?(use: UseStore, reopened: boolean): Promise<void>
+  /** Hears why, where Chromium found the databases of the site damaged and has deleted them all: this one is new. */
+  onLoss?(why: string): void
 }
 
 export interface UseOptions {
@@ -36,6 +38,7 @@ export class Database {
   readonly #storeName: string
   readonly #factory: IDBFactory
   readonly #check: DatabaseOptions['check']
+  readonly #onLoss: DatabaseOptions['onLoss']
   #connection: Promise<IDBDatabase> | undefined
   #opened = false
   #closed = false
@@ -46,6 +49,7 @@ export class Database {
     this.#storeName = options.storeName ?? 'records'
     this.#factory = options.indexedDB ?? indexedDB
     this.#check = options.check?.bind(options)
+    this.#onLoss = options.onLoss?.bind(options)
   }
 
   /** A way to use the store, for idb-keyval's functions. */
@@ -78,7 +82,11 @@ export class Database {
 
   async #open(gone: () => void): Promise<IDBDatabase> {
     const request = this.#factory.open(this.#name)
-    request.onupgradeneeded = () => request.result.createObjectStore(this.#storeName)
+    request.onupgradeneeded = (event) => {
+      request.result.createObjectStore(this.#storeName)
+      const { dataLoss, dataLossMessage } = event as { dataLoss?: string; dataLossMessage?: string }
+      if (dataLoss === 'total') this.#onLoss?.(String(dataLossMessage))
+    }
     const database = await settled(request)
     // Another tab wants to delete the database or to change its shape: who holds on to it makes that one wait for ever.
     database.onversionchange = () => {

@@ -32,7 +32,11 @@ export interface VolumeHostOptions {
 
 export function createVolumeHost({ awaited, storage = storageOfSite() }: VolumeHostOptions): VolumeHost {
   const { indexedDB } = storage
-  const names = new Database(CATALOGUE, { indexedDB }).store({ durability: 'strict' })
+  let lost: string | undefined
+  const onLoss = (why: string) => {
+    lost = why
+  }
+  const names = new Database(CATALOGUE, { indexedDB, onLoss }).store({ durability: 'strict' })
   const records = (name: string) => new IndexedRecords(new Database(name, { indexedDB }), awaited)
   return {
     catalogue: () => allOf(names) as Promise<Map<string, string>>,
@@ -48,6 +52,8 @@ export function createVolumeHost({ awaited, storage = storageOfSite() }: VolumeH
       })
       return fits
     },
+
+    lost: () => lost,
 
     open: (id) => records(databaseOf(id)),
 

@@ -218,3 +218,18 @@ test('an entry of the catalogue that is damaged is told, and no new volume is ma
   await runtime.create('c', work())
   expect(await read(runtime, '/work/f')).toBe('x')
 })
+
+test('where the browser itself has deleted all volumes, who makes one anew is told', async () => {
+  const { host } = new MemorySite()
+  const { runtime, close } = bootWorld({ volumes: { ...host, lost: () => 'database was corrupt: checksum mismatch' } })
+  onTestFinished(() => close().catch(() => {}))
+  const told = (await runtime.create('c', work())).warnings
+  expect(told).toEqual([
+    'mounts[0]: the volume "notes" is mounted: it is new, for the browser has deleted all that this site kept: database was corrupt: checksum mismatch',
+  ])
+  await runtime.delete('c', true)
+  await runtime.create('c', work())
+  await write(runtime, '/work/f', 'x')
+  await runtime.delete('c', true)
+  expect((await runtime.create('c', work())).warnings).toEqual([])
+})

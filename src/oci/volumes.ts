@@ -27,6 +27,8 @@ export interface VolumeHost {
     changes: ReadonlyMap<string, string | undefined>,
     expected: ReadonlyMap<string, string | undefined>,
   ): Promise<boolean>
+  /** Why the host itself has deleted all volumes before it opened the catalogue, if it has. */
+  lost?(): string | undefined
   open(id: string): KeyValueStore
   /** Where checkpoints are kept. */
   checkpoints(): KeyValueStore
@@ -163,7 +165,9 @@ export class Volumes {
         closed.catch(() => {})
         store.reserve().catch(() => {})
       }
-      return { mount, isNew, damage: store.damage }
+      const why = isNew ? this.#options.host.lost?.() : undefined
+      const lost = why === undefined ? [] : [`it is new, for the browser has deleted all that this site kept: ${why}`]
+      return { mount, isNew, damage: [...store.damage, ...lost] }
     } catch (error) {
       store.release()
       throw error
