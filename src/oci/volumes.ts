@@ -155,7 +155,7 @@ export class Volumes {
     const store = await this.#opened(name, id, how)
     try {
       const superblock = this.#filled(store, how.data)
-      const isNew = store.usage.inodes === 0
+      const isNew = store.usage.inodes === 0 && !store.readonly
       if (!store.readonly) await store.claim()
       const mount = vfs.newMount(superblock)
       if (!how.readonly) {

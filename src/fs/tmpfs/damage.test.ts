@@ -78,6 +78,10 @@ async function written(): Promise<Records> {
     actor.write('counter', String(i))
     await files.sync()
   }
+  for (const mode of [0o600, 0o640]) {
+    actor.chmod('d/300', mode)
+    await files.sync()
+  }
   actor.write('last', 'of all')
   await files.close()
   return store.records
@@ -117,6 +121,7 @@ describe('a bit that flips', () => {
       const { actor } = files
       expect(outcome(() => actor.stat('d/300'))).toBe('EIO')
       expect(contentOf(files, 'd/none')).toBe('ENOENT')
+      expect(files.store.usage.inodes).toBe(605 - 256)
       expect(listed(files, 'd')).toEqual({ names: Array.from({ length: 600 }, (_, i) => String(i)), end: 'ok' })
       expect(contentOf(files, 'last')).toBe('of all')
       expect(outcome(() => actor.write('d/1', 'new'))).toBe('EROFS')

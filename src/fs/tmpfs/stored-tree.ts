@@ -156,7 +156,7 @@ export class StoredTree {
       const before = group.last[slot]!
       // One that is gone may be in no chunk any more: it was removed while a checkpoint was made.
       const again = record.chunk === undefined && (before > 0 || isGone(reader))
-      if (again && !this.#merged.has(ino)) {
+      if (again && group.lost === undefined && !this.#merged.has(ino)) {
         this.#merged.add(ino)
         for (const item of this.#chain(before)) measureItem(this.#go(item).reader, ino, this.#tally.of(ino, group, -1))
         reader.seek(at)
