@@ -22,6 +22,8 @@ const MOST_SMALL = 64
 /** Bytes that one step moves: the more there is to be freed, the more. */
 const LEAST_STEP = 512 * 1024
 const MOST_STEP = 1536 * 1024
+/** What a page counts as at least. */
+const LEAST_PAGE = 1024
 /** What is stored for each byte in use when a cleaner that has time begins; one whose commit is waited for; one that waits for the disk. */
 const IDLE = 1.4
 const BUSY = 1.7
@@ -76,11 +78,12 @@ export function chooseMoves(cleaning: Cleaning): { moves: readonly Move[]; more:
       (segment.isSmall || segment.live < 0.8 * segment.size),
   )
   victims.sort((a, b) => Number(b.isSmall) - Number(a.isSmall) || a.live / a.size - b.live / b.size)
-  const step: Step = { moves: [], room: Math.max(LEAST_STEP, Math.min(MOST_STEP, tooMany)) }
+  const step: Step = { moves: [], waits: false, room: Math.max(LEAST_STEP, Math.min(MOST_STEP, tooMany)) }
   const isLate = excess(segments, pinned, LATE) > 0
   let more = false
   for (const victim of victims) {
-    if (!segments.isAtHand(victim) && !isLate) more = true
+    step.waits = !segments.isAtHand(victim)
+    if (step.waits && !isLate) more = true
     else if (!empty(victim, cleaning, step)) return { moves: step.moves, more: true }
   }
   return { moves: step.moves, more }
@@ -93,6 +96,8 @@ interface Step {
   readonly moves: Move[]
   /** For so many bytes. */
   room: number
+  /** For the disk: then the time counts, too. */
+  waits: boolean
 }
 
 /** False if the step is over. */
@@ -106,9 +111,9 @@ function empty({ groups, pages }: Segment, { segments, nodes, journal, isOver }:
     const move = page?.kept === kept ? moveOf(kept, page, segments) : undefined
     if (!move) continue
     step.moves.push(move)
-    step.room -= kept.length
+    step.room -= Math.max(kept.length, LEAST_PAGE)
     journal.pageChanged(move.file, move.index)
-    if (step.room <= 0 || isOver()) return false
+    if (step.room <= 0 || (step.waits && isOver())) return false
   }
   return true
 }
