@@ -48,6 +48,8 @@ export class Transactions {
     const kernel = ++this.#kernels
     accept(request, socket)
     socket.on('error', () => {})
+    // Sockets of an HTTP server stay open for what is to be said to the other end, which is gone.
+    socket.on('end', () => socket.destroy())
     socket.on('close', () => {
       for (const key of this.#underWay.keys()) if (key.startsWith(`${kernel} `)) this.#underWay.delete(key)
     })
