@@ -78,12 +78,11 @@ export function chooseMoves(cleaning: Cleaning): { moves: readonly Move[]; more:
       (segment.isSmall || segment.live < 0.8 * segment.size),
   )
   victims.sort((a, b) => Number(b.isSmall) - Number(a.isSmall) || a.live / a.size - b.live / b.size)
-  const step: Step = { moves: [], waits: false, room: Math.max(LEAST_STEP, Math.min(MOST_STEP, tooMany)) }
+  const step: Step = { moves: [], room: Math.max(LEAST_STEP, Math.min(MOST_STEP, tooMany)) }
   const isLate = excess(segments, pinned, LATE) > 0
   let more = false
   for (const victim of victims) {
-    step.waits = !segments.isAtHand(victim)
-    if (step.waits && !isLate) more = true
+    if (!segments.isAtHand(victim) && !isLate) more = true
     else if (!empty(victim, cleaning, step)) return { moves: step.moves, more: true }
   }
   return { moves: step.moves, more }
@@ -96,8 +95,6 @@ interface Step {
   readonly moves: Move[]
   /** For so many bytes. */
   room: number
-  /** For the disk: then the time counts, too. */
-  waits: boolean
 }
 
 /** False if the step is over. */
@@ -113,7 +110,7 @@ function empty({ groups, pages }: Segment, { segments, nodes, journal, isOver }:
     step.moves.push(move)
     step.room -= Math.max(kept.length, LEAST_PAGE)
     journal.pageChanged(move.file, move.index)
-    if (step.room <= 0 || (step.waits && isOver())) return false
+    if (step.room <= 0) return false
   }
   return true
 }
