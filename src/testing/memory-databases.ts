@@ -43,7 +43,7 @@ export class MemoryDatabases {
     this.#databases.set(name, database)
     request.result = database
     Promise.resolve().then(() => {
-      if (isNew) request.onupgradeneeded?.()
+      if (isNew) request.onupgradeneeded?.({})
       request.onsuccess?.()
     })
     return request
@@ -61,7 +61,7 @@ export class MemoryDatabases {
 class Request<T> {
   result!: T
   onsuccess: (() => void) | null = null
-  onupgradeneeded: (() => void) | null = null
+  onupgradeneeded: ((event: object) => void) | null = null
 }
 
 class Database {
