@@ -13,7 +13,12 @@ export interface SiteStorage {
 }
 
 export function storageOfSite(): SiteStorage {
-  const { storage } = navigator as Partial<NavigatorStorage>
+  // Hosts that are no browsers have neither: what wants to keep something is told so.
+  const { indexedDB, navigator = {} } = globalThis as unknown as {
+    indexedDB: IDBFactory
+    navigator?: Partial<NavigatorStorage>
+  }
+  const { storage } = navigator
   return {
     indexedDB,
     persist: async () => (await storage?.persist?.()) ?? false,

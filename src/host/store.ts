@@ -47,7 +47,7 @@ export class Database {
   constructor(name: string, options: DatabaseOptions = {}) {
     this.#name = name
     this.#storeName = options.storeName ?? 'records'
-    this.#factory = options.indexedDB ?? indexedDB
+    this.#factory = options.indexedDB ?? globalThis.indexedDB
     this.#check = options.check?.bind(options)
     this.#onLoss = options.onLoss?.bind(options)
   }
