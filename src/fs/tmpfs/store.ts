@@ -406,9 +406,9 @@ export class Store implements JournalOwner {
     if (failure instanceof StoreFailure && failure.reason === 'guard') this.#lost = error
     commit.undo()
     this.#writtenBytes += commit.bytes
-    // What was removed takes its space until a commit says so: it goes first, once, and then all is tried again.
-    const makesSpace = error.code === 'ENOSPC' && !commit.bare && !this.#madeSpace && this.#hasUnneeded
     if (commit.first.length > 0) for (const { id } of commit.segments) this.#trees.garbage.add(segmentKey(id))
+    // What was removed takes its space until a commit says so, and so does what this one left: it goes first, once, and then all is tried again.
+    const makesSpace = error.code === 'ENOSPC' && !commit.bare && !this.#madeSpace && this.#hasUnneeded
     if (makesSpace) {
       this.#start({ bare: true })
       return
