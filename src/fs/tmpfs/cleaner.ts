@@ -88,7 +88,8 @@ export function chooseMoves(cleaning: Cleaning): { moves: readonly Move[]; more:
   return { moves: step.moves, more }
 }
 
-chooseMoves.wanted = (segments: Segments, pinned: ReadonlySet<number>) =>
+/** Whether a cleaner that has time would find something to do. */
+export const isCleaningWanted = (segments: Segments, pinned: ReadonlySet<number>): boolean =>
   excess(segments, pinned, IDLE) > 0 || hasManySmall(segments)
 
 interface Step {

@@ -13,7 +13,7 @@ import { toHex } from '../../abi/hex.ts'
 import type { Clock, Entropy, Timer } from '../../abi/platform.ts'
 import { type Attempt, WaitQueue, WouldBlock } from '../../vfs/waiting.ts'
 import { Checkpoint } from './checkpoint.ts'
-import { chooseMoves } from './cleaner.ts'
+import { chooseMoves, isCleaningWanted } from './cleaner.ts'
 import { Commit, deletions } from './commit.ts'
 import type { TmpfsNode } from './inodes.ts'
 import { Journal, type JournalOwner } from './journal.ts'
@@ -437,9 +437,7 @@ export class Store implements JournalOwner {
   /** Something to do that nobody waits for. */
   get #hasUpkeep(): boolean {
     return (
-      this.#checkpoint.isUnderWay ||
-      chooseMoves.wanted(this.segments, this.#trees.pinned) ||
-      this.#trees.garbage.size > 0
+      this.#checkpoint.isUnderWay || isCleaningWanted(this.segments, this.#trees.pinned) || this.#trees.garbage.size > 0
     )
   }
 

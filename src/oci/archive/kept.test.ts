@@ -123,12 +123,18 @@ const changed = {
   '/app/main': 'main',
 }
 
-test('what was changed over an image is there again, under the same numbers: after closing, and after a crash', async () => {
+/** A site whose first tab has changed what an image has, and how the files look there. */
+async function changedSite() {
   const site = new Site()
   const first = await site.tab()
   await create(first)
   await change(first)
   const before = await picture(first)
+  return { site, first, before }
+}
+
+test('what was changed over an image is there again, under the same numbers: after closing, and after a crash', async () => {
+  const { site, first, before } = await changedSite()
   expect(said(before)).toMatchObject(changed)
   await first.files('c').sync()
   const crashed = await site.crashed().tab()
@@ -142,11 +148,7 @@ test('what was changed over an image is there again, under the same numbers: aft
 })
 
 test('without the image nothing is mounted, the volume stays as it is, and nobody holds it', async () => {
-  const site = new Site()
-  const first = await site.tab()
-  await create(first)
-  await change(first)
-  const before = await picture(first)
+  const { site, first, before } = await changedSite()
   await first.shutdown()
   /** But for who was the last to have it, and for two megabytes that take long to compare. */
   const records = () => [...[...site.databases.values()][0]!].filter(([key]) => key !== 'head' && key !== 'reserve')
@@ -162,11 +164,7 @@ test('without the image nothing is mounted, the volume stays as it is, and nobod
 })
 
 test('over another image of the name, changes stay what they were, all else is the new one, and no two files share a number', async () => {
-  const site = new Site()
-  const first = await site.tab()
-  await create(first)
-  await change(first)
-  const before = await picture(first)
+  const { site, first, before } = await changedSite()
   await first.shutdown()
   const newer: Tree = {
     '0 first': text('1'),
