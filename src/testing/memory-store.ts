@@ -81,7 +81,9 @@ export class MemoryStore implements KeyValueStore {
     const found = this.records.get(guard.key)
     if (!isEqual(found, guard.value)) throw new StoreFailure('guard', 'the guard is another', found)
     if (this.quota < Number.POSITIVE_INFINITY) {
-      const grown = changes.reduce((sum, { key, value }) => sum + sizeOf(value) - sizeOf(this.records.get(key)), 0)
+      // As in browsers, what goes with a transaction makes no room for what comes with it.
+      const puts = changes.filter(({ value }) => value !== undefined)
+      const grown = puts.reduce((sum, { key, value }) => sum + sizeOf(value) - sizeOf(this.records.get(key)), 0)
       const size = [...this.records.values()].reduce((sum, value) => sum + sizeOf(value), 0)
       if (grown > 0 && size + grown > this.quota) throw new StoreFailure('full', 'QuotaExceededError')
     }

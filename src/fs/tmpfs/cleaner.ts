@@ -18,7 +18,6 @@ export interface Move {
 }
 
 const SLACK = 2 << 20
-const MOST_SMALL = 64
 /** Bytes that one step moves: the more there is to be freed, the more. */
 const LEAST_STEP = 512 * 1024
 const MOST_STEP = 1536 * 1024
@@ -41,12 +40,6 @@ function excess(segments: Segments, pinned: ReadonlySet<number>, factor: number)
   return size - factor * live - SLACK
 }
 
-function hasManySmall({ byId }: Segments): boolean {
-  let small = 0
-  if (byId.size > MOST_SMALL) for (const { isSmall } of byId.values()) if (isSmall) small++
-  return small > MOST_SMALL
-}
-
 export interface Cleaning {
   readonly segments: Segments
   readonly pinned: ReadonlySet<number>
@@ -59,13 +52,13 @@ export interface Cleaning {
 }
 
 /**
- * The pages to move now; there may be `more` to do. Segments are asked for, and cleaned when their bytes are at hand, so that nobody
- * waits for the disk, unless that would be too late.
+ * The pages to move now; there may be `more` to do. Segments are asked for, and cleaned when their bytes are at hand: nothing is held
+ * up by the disk.
  */
 export function chooseMoves(cleaning: Cleaning): { moves: readonly Move[]; more: boolean } {
   const { segments, pinned, waiting } = cleaning
   const tooMany = excess(segments, pinned, waiting ? BUSY : IDLE)
-  if (tooMany <= 0 && !hasManySmall(segments)) {
+  if (tooMany <= 0 && !segments.hasManySmall) {
     segments.forget()
     return { moves: [], more: false }
   }
@@ -79,10 +72,9 @@ export function chooseMoves(cleaning: Cleaning): { moves: readonly Move[]; more:
   )
   victims.sort((a, b) => Number(b.isSmall) - Number(a.isSmall) || a.live / a.size - b.live / b.size)
   const step: Step = { moves: [], room: Math.max(LEAST_STEP, Math.min(MOST_STEP, tooMany)) }
-  const isLate = excess(segments, pinned, LATE) > 0
   let more = false
   for (const victim of victims) {
-    if (!segments.isAtHand(victim) && !isLate) more = true
+    if (!segments.isAtHand(victim)) more = true
     else if (!empty(victim, cleaning, step)) return { moves: step.moves, more: true }
   }
   return { moves: step.moves, more }
@@ -90,7 +82,11 @@ export function chooseMoves(cleaning: Cleaning): { moves: readonly Move[]; more:
 
 /** Whether a cleaner that has time would find something to do. */
 export const isCleaningWanted = (segments: Segments, pinned: ReadonlySet<number>): boolean =>
-  excess(segments, pinned, IDLE) > 0 || hasManySmall(segments)
+  excess(segments, pinned, IDLE) > 0 || segments.hasManySmall
+
+/** When the cleaner can go on, if a commit must wait for it: so much is stored that what it has asked for has to come first. */
+export const cleaningBefore = (segments: Segments, pinned: ReadonlySet<number>): Promise<unknown> | undefined =>
+  excess(segments, pinned, LATE) > 0 ? segments.coming : undefined
 
 interface Step {
   readonly moves: Move[]

@@ -13,7 +13,18 @@ import { Change, type Journal } from './journal.ts'
 import type { KeyValueStore, RecordChange } from './key-value-store.ts'
 import type { NodeTable } from './node-table.ts'
 import { Packer, SMALL } from './pack.ts'
-import { begin, encodeHead, encodeRoot, HEAD, type Head, logKey, ROOT, type Root, segmentKey } from './records.ts'
+import {
+  beginLog,
+  type CarriedSegment,
+  encodeHead,
+  encodeRoot,
+  HEAD,
+  type Head,
+  logKey,
+  logRecord,
+  ROOT,
+  type Root,
+} from './records.ts'
 import type { Segment, Segments } from './segments.ts'
 import type { Tmpfs } from './tmpfs.ts'
 
@@ -73,12 +84,12 @@ export class Commit {
     this.changes = journal.changes
     journal.changes = new Map()
     this.late = from.bare ? lateOf(this.changes) : new Map()
+    this.position = head.position + 1
     const packer = this.#pack()
     this.segments = packer.segments
     this.kept = packer.kept
     const needed = new Set([...this.late.values()].flatMap((change) => [...change.segments]))
     this.dead = from.dead().filter((segment) => !needed.has(segment))
-    this.position = head.position + 1
     this.log = this.#describe()
     const numbers = { lastIno: filesystem.lastIno, lastSegment: segments.lastId }
     const chunks = from.bare ? NO_CHUNKS : checkpoint.step(nodes, head.store, root, numbers)
@@ -89,7 +100,7 @@ export class Commit {
   /** Pages that are in no segment get one; what inodes there are is known then. */
   #pack(): Packer {
     const { segments, records, nodes, moves } = this.#from
-    const packer = new Packer(segments, records)
+    const packer = new Packer(segments, records, logKey(this.position))
     for (const { file, index, bytes } of moves) packer.add(file, index, bytes, 0, bytes.length)
     const moving = new Set(moves.map(({ from }) => from))
     for (const [node, change] of this.changes) {
@@ -116,7 +127,8 @@ export class Commit {
   /** The log record. */
   #describe(): Uint8Array {
     const { checkpoint, filesystem, segments, head } = this.#from
-    const log = begin('log')
+    const carried = this.#carried
+    const log = beginLog(carried)
     log.text(head.store)
     for (const number of [this.position, filesystem.lastIno, segments.lastId]) log.number(number)
     for (const [node, change] of this.changes) {
@@ -139,19 +151,30 @@ export class Commit {
       if (node.kind === 'file')
         for (const index of node.data?.pages() ?? []) checkpoint.changed(node.ino, partOfPage(index))
     }
-    return log.sealed()
+    return logRecord(log.sealed(), carried)
   }
 
-  /** A small segment goes with the log record, in one transaction. */
-  get #isOne(): boolean {
-    return this.segments.length === 1 && this.segments[0]!.isSmall
+  /** The segment that the log record carries. */
+  get #carried(): CarriedSegment | undefined {
+    const segment = this.segments[0]
+    return segment?.isCarried ? { id: segment.id, bytes: segment.value as Uint8Array } : undefined
+  }
+
+  /** It takes next to no space. */
+  get isSmall(): boolean {
+    return this.segments.every(({ isSmall }) => isSmall)
+  }
+
+  /** Where the segments begin that go with the log record, in one transaction. */
+  get #lastSegments(): number {
+    const { length } = this.segments
+    return length === 0 ? 0 : length - (length % SEGMENTS_AT_ONCE || SEGMENTS_AT_ONCE)
   }
 
   /** Transactions that must be on disk before the last one. */
   get first(): RecordChange[][] {
-    if (this.#isOne) return []
     const groups: RecordChange[][] = []
-    for (let i = 0; i < this.segments.length; i += SEGMENTS_AT_ONCE)
+    for (let i = 0; i < this.#lastSegments; i += SEGMENTS_AT_ONCE)
       groups.push(this.segments.slice(i, i + SEGMENTS_AT_ONCE).map(put))
     return groups
   }
@@ -160,11 +183,11 @@ export class Commit {
   get last(): RecordChange[] {
     const { position, root } = this
     return [
-      ...(this.#isOne ? this.segments.map(put) : []),
+      ...(this.#carried ? [] : this.segments.slice(this.#lastSegments).map(put)),
       { key: logKey(position), value: this.log },
       ...this.chunks,
       ...(root ? [{ key: ROOT, value: encodeRoot(root) }] : []),
-      ...deletions([...this.garbage, ...this.dead.map(({ id }) => segmentKey(id))]),
+      ...deletions([...this.garbage, ...keysOf(this.dead)]),
       { key: HEAD, value: encodeHead({ ...this.#from.head, position }) },
     ]
   }
@@ -234,7 +257,11 @@ function unkeptBytes(node: TmpfsNode): number {
   return bytes
 }
 
-const put = ({ id, value }: Segment): RecordChange => ({ key: segmentKey(id), value })
+const put = ({ key, value }: Segment): RecordChange => ({ key, value })
+
+/** Of the records that segments are. */
+export const keysOf = (segments: readonly Segment[]): string[] =>
+  segments.filter(({ isCarried }) => !isCarried).map(({ key }) => key)
 
 export const deletions = (keys: readonly string[]): RecordChange[] => keys.map((key) => ({ key, value: undefined }))
 

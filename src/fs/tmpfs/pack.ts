@@ -9,6 +9,8 @@ import { Kept, SEGMENT_SIZE, type Segment, type Segments } from './segments.ts'
 
 /** Up to here a segment is bytes in a record: a Blob costs a file. */
 export const SMALL = 128 * 1024
+/** Up to here the log's record carries it: another record costs a sixth of a transaction. */
+const CARRIED = 16 * 1024
 /** Up to here a page is put behind others in one array: a view of its own costs more. */
 const SHORT = 8 * 1024
 
@@ -17,6 +19,7 @@ export class Packer {
   readonly kept: Kept[] = []
   readonly #segments: Segments
   readonly #store: KeyValueStore
+  readonly #carrier: string
   /** What the next segment is made of, and behind that the short pages that came last. */
   #parts: Uint8Array[] = []
   readonly #short = new Gathered()
@@ -24,7 +27,9 @@ export class Packer {
   #first = 0
   #size = 0
 
-  constructor(segments: Segments, store: KeyValueStore) {
+  /** The key is that of the record that may carry a segment. */
+  constructor(segments: Segments, store: KeyValueStore, carrier: string) {
+    this.#carrier = carrier
     this.#segments = segments
     this.#store = store
   }
@@ -48,7 +53,9 @@ export class Packer {
     if (this.#size > 0) {
       const parts = [...this.#parts, ...this.#short.take()]
       const value: StoredValue = small ? concatBytes(parts) : this.#store.blob(parts)
-      segment = this.#segments.add(this.#segments.lastId + 1, this.#size, value, false)
+      const id = this.#segments.lastId + 1
+      const key = small && this.#size <= CARRIED ? this.#carrier : undefined
+      segment = this.#segments.add(id, this.#size, value, false, key)
       this.segments.push(segment)
     }
     for (; this.#first < this.kept.length; this.#first++) {

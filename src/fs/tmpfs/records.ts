@@ -4,13 +4,14 @@
  * Invariant: a record begins with the format's version and its kind and ends with a hash of all that is before it.
  */
 
+import { concatBytes } from '../../abi/byte-parts.ts'
 import { ErrnoError } from '../../abi/errno.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 
 /** Raised with every change that an older reader would read wrongly. */
 export const FORMAT_VERSION = 1
 
-const KINDS = { head: 1, root: 2, log: 3, chunk: 4, snapshot: 5 } as const
+const KINDS = { head: 1, root: 2, log: 3, chunk: 4, snapshot: 5, carrier: 6 } as const
 export type RecordKind = keyof typeof KINDS
 
 export const HEAD = 'head'
@@ -37,6 +38,7 @@ export function opened(kind: RecordKind, key: string, bytes: unknown): ByteReade
   if (!(bytes instanceof Uint8Array)) throw fault('is missing')
   // The version first: what another version's hash is like nobody knows.
   const version = bytes[0]
+  if (version === undefined) throw fault('is damaged')
   const reader = version === FORMAT_VERSION ? new ByteReader(bytes, what) : undefined
   if (!reader)
     throw fault(`is of format ${version}, and this runtab reads format ${FORMAT_VERSION}: nothing was changed`)
@@ -44,6 +46,54 @@ export function opened(kind: RecordKind, key: string, bytes: unknown): ByteReade
   if (reader.byte() !== KINDS[kind]) throw fault('is of another kind')
   return reader
 }
+
+/** Bytes of pages, and the number of the segment that they are. */
+export interface CarriedSegment {
+  readonly id: number
+  readonly bytes: Uint8Array
+}
+
+/** What a log record begins with; one that carries a small segment is a carrier. */
+export function beginLog(segment: CarriedSegment | undefined): ByteWriter {
+  if (!segment) return begin('log')
+  const writer = begin('carrier')
+  writer.number(segment.id)
+  return writer
+}
+
+/** The record that such a log makes, once it is sealed: a segment stands behind it, and its length behind that. */
+export function logRecord(sealed: Uint8Array, segment: CarriedSegment | undefined): Uint8Array {
+  if (!segment) return sealed
+  const { bytes } = segment
+  const length = new Uint8Array(LENGTH)
+  new DataView(length.buffer).setUint32(0, bytes.length, true)
+  return concatBytes([sealed, bytes, length])
+}
+const LENGTH = 4
+
+/** A log record, read up to its items. Errors: as `opened`; the bytes of the segment are not checked. */
+export function openedLog(key: string, record: unknown): { reader: ByteReader; segment: CarriedSegment | undefined } {
+  if (!isCarrier(record)) return { reader: opened('log', key, record), segment: undefined }
+  const view = new DataView(record.buffer, record.byteOffset, record.length)
+  const end = record.length - LENGTH
+  const start = Math.max(0, end - view.getUint32(end, true))
+  const reader = opened('carrier', key, record.subarray(0, start))
+  return { reader, segment: { id: reader.number(), bytes: record.subarray(start, end) } }
+}
+
+/** What stands behind a log record, if it carries a segment and says whole which. */
+export function carriedBy(key: string, record: unknown): CarriedSegment | undefined {
+  if (!isCarrier(record)) return undefined
+  try {
+    return openedLog(key, record).segment
+  } catch (error) {
+    faultOf(error)
+    return undefined
+  }
+}
+
+const isCarrier = (record: unknown): record is Uint8Array =>
+  record instanceof Uint8Array && record.length > LENGTH && record[1] === KINDS.carrier
 
 /** What is wrong with a record that could not be opened. Throws what tells of anything else. */
 export function faultOf(error: unknown): string {

@@ -68,6 +68,8 @@ export function restorePages(
 const LOST: Segment = {
   ...{
     id: 0,
+    key: '',
+    isCarried: false,
     size: 0,
     isSmall: true,
     pages: new Set(),

@@ -1,6 +1,7 @@
 /**
  * Where the bytes of pages lie in a store: in segments of up to about a megabyte, pages of any files one behind the other. A
- * segment never changes; its pages die one by one, and with the last of them its record goes.
+ * segment never changes; its pages die one by one, and with the last of them its record goes, or, where a record of the log carries
+ * it, need not stay for its sake.
  *
  * Invariants: the pages that live in a segment, in memory's view, are its `pages`, and `unseen` ones of inodes that are in the store
  * only; `live` is what they all take. The bytes of pages in memory that are kept, `resident`, and those of the windows that pages are
@@ -14,6 +15,7 @@ import { type KeptPage, PAGE_SIZE } from '../../vfs/pages.ts'
 import { xxHash32 } from './hash.ts'
 import type { TmpfsFile } from './inodes.ts'
 import type { KeyValueStore, StoredValue } from './key-value-store.ts'
+import { segmentKey } from './records.ts'
 
 export const SEGMENT_SIZE = 1 << 20
 /** Pages are read in windows of this at most, since one call to the host costs about the same for 4 KiB as for these. */
@@ -21,12 +23,17 @@ const MOST_IN_WINDOW = 256 * 1024
 const MOST_WINDOWS = 16
 /** Segments that are in memory as a whole, to be cleaned. */
 const MOST_WHOLE = 8
+const MOST_SMALL = 256
 const NO_BYTES = new Uint8Array(0)
 const DEFAULT_LIMIT = 64 << 20
 
 export interface Segment {
   readonly id: number
   readonly size: number
+  /** Of the record that it is, or that carries it. */
+  readonly key: string
+  /** A record of the log carries it. */
+  readonly isCarried: boolean
   /** A small one is bytes in a record of the database, a large one a Blob. */
   readonly isSmall: boolean
   readonly pages: Set<Kept>
@@ -77,13 +84,15 @@ export class Segments {
   /** In which no page lives. */
   readonly dead = new Set<Segment>()
   lastId = 0
+  #small = 0
+  #smallBytes = 0
   /** Bytes of all segments, and what of them lives. */
   size = 0
   live = 0
   readonly #store: KeyValueStore
   readonly #windows = new Map<string, Uint8Array>()
-  /** Segments that the cleaner has asked for, and their bytes when they have come. */
-  readonly #whole = new Map<Segment, Uint8Array | undefined>()
+  /** Segments that the cleaner has asked for: their bytes, or when these have come. */
+  readonly #whole = new Map<Segment, Uint8Array | Promise<void>>()
   #mostWhole = 0
   readonly #resident = new Set<Kept>()
   #residentBytes = 0
@@ -105,12 +114,14 @@ export class Segments {
     this.#mostResident = limit - this.#mostWindows * this.#windowSize - this.#mostWhole * SEGMENT_SIZE
   }
 
-  add(id: number, size: number, value: StoredValue, stored: boolean): Segment {
+  add(id: number, size: number, value: StoredValue, stored: boolean, key = segmentKey(id)): Segment {
     const isSmall = value instanceof Uint8Array
     const none = { pages: new Set<Kept>(), live: 0, unseen: 0, groups: new Set<number>() }
-    const segment: Segment = { id, size, isSmall, value, stored, damaged: false, ...none }
+    const isCarried = key !== segmentKey(id)
+    const segment: Segment = { id, size, key, isCarried, isSmall, value, stored, damaged: false, ...none }
     this.byId.set(id, segment)
     this.size += size
+    if (isSmall) this.#countSmall(segment, 1)
     this.lastId = Math.max(this.lastId, id)
     return segment
   }
@@ -136,6 +147,17 @@ export class Segments {
     this.byId.delete(segment.id)
     this.dead.delete(segment)
     this.size -= segment.size
+    if (segment.isSmall) this.#countSmall(segment, -1)
+  }
+
+  #countSmall({ size }: Segment, sign: number): void {
+    this.#small += sign
+    this.#smallBytes += sign * size
+  }
+
+  /** The small ones are many, or would make a large one. */
+  get hasManySmall(): boolean {
+    return this.#small > MOST_SMALL || this.#smallBytes > SEGMENT_SIZE
   }
 
   /** A page lives there now. */
@@ -198,11 +220,12 @@ export class Segments {
     if (!segment) return bytes
     const fault = (why: string) => {
       segment.damaged = true
+      this.#whole.delete(segment)
       return new ErrnoError('EIO', undefined, `page ${kept.index} of inode ${kept.file.ino} in the volume: ${why}`)
     }
     try {
       const whole = segment.value instanceof Uint8Array ? segment.value : this.#whole.get(segment)
-      if (whole) bytes.set(whole.subarray(offset, offset + length))
+      if (whole instanceof Uint8Array) bytes.set(whole.subarray(offset, offset + length))
       else this.#copy(segment, offset, bytes)
     } catch (failure) {
       throw fault(failure instanceof Error ? failure.message : String(failure))
@@ -239,12 +262,15 @@ export class Segments {
     this.#windows.set(key, window)
   }
 
-  /** Whether a segment's bytes can be had without waiting for the disk. If not, they are asked for, unless many were. */
+  /**
+   * Whether a segment's bytes can be had without waiting for the disk, or have to be: nothing whole fits in the cache. If not, they are
+   * asked for, unless many were.
+   */
   isAtHand(segment: Segment): boolean {
-    if (segment.value instanceof Uint8Array || this.#whole.get(segment)) return true
-    if (this.#whole.size >= this.#mostWhole || this.#whole.has(segment)) return false
-    this.#whole.set(segment, undefined)
-    this.#store.fetch(segment.value, 0, segment.size).then(
+    if (segment.value instanceof Uint8Array || this.#mostWhole === 0) return true
+    const whole = this.#whole.get(segment)
+    if (whole || this.#whole.size >= this.#mostWhole) return whole instanceof Uint8Array
+    const coming = this.#store.fetch(segment.value, 0, segment.size).then(
       (bytes) => {
         if (this.#whole.has(segment)) this.#whole.set(segment, bytes)
       },
@@ -253,7 +279,14 @@ export class Segments {
         this.#whole.delete(segment)
       },
     )
+    this.#whole.set(segment, coming)
     return false
+  }
+
+  /** When what was asked for has come; undefined if it has. */
+  get coming(): Promise<unknown> | undefined {
+    const coming = [...this.#whole.values()].filter((each) => each instanceof Promise)
+    return coming.length > 0 ? Promise.all(coming) : undefined
   }
 
   /** Lets go of what was asked for. */

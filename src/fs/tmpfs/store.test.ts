@@ -171,7 +171,7 @@ test('a file whose changes find no room is what it was on disk, whatever was com
   for (const [name, text] of Object.entries({ a, b: 'b'.repeat(3 << 20), cut: 'c'.repeat(3 << 20), moved: 'm' }))
     actor.write(name, text)
   await files.sync()
-  records.quota = 10 << 20
+  records.quota = 11 << 20
   actor.write('new', 'n'.repeat(2 << 20))
   const fd = actor.open('a', O_RDWR)
   task.pwritev(fd, new Uint8Array(6 << 20), [0, 6 << 20], 0)

@@ -13,13 +13,14 @@ import { toHex } from '../../abi/hex.ts'
 import type { Clock, Entropy, Timer } from '../../abi/platform.ts'
 import { type Attempt, WaitQueue, WouldBlock } from '../../vfs/waiting.ts'
 import { Checkpoint } from './checkpoint.ts'
-import { chooseMoves, isCleaningWanted } from './cleaner.ts'
-import { Commit, deletions } from './commit.ts'
+import { chooseMoves, cleaningBefore, isCleaningWanted } from './cleaner.ts'
+import { Commit, deletions, keysOf } from './commit.ts'
 import type { TmpfsNode } from './inodes.ts'
 import { Journal, type JournalOwner } from './journal.ts'
 import { type KeyValueStore, type RecordChange, type StoredValue, StoreFailure } from './key-value-store.ts'
 import { NodeTable } from './node-table.ts'
 import {
+  carriedBy,
   decodeHead,
   decodeRoot,
   encodeHead,
@@ -33,7 +34,6 @@ import {
   RESERVE,
   ROOT,
   type Root,
-  segmentKey,
   snapshotKey,
 } from './records.ts'
 import { isUnused, type Segment, Segments } from './segments.ts'
@@ -144,8 +144,11 @@ export class Store implements JournalOwner {
     }
     this.#reserved = loaded.has(RESERVE)
     this.#trees = new Trees(loaded)
-    for (const [key, value] of loaded)
+    for (const [key, value] of loaded) {
       if (key.startsWith('segment/')) this.segments.add(Number(key.slice(8)), sizeOf(value), value, true)
+      const carried = key.startsWith('log/') ? carriedBy(key, value) : undefined
+      if (carried) this.segments.add(carried.id, carried.bytes.length, carried.bytes, true, key)
+    }
     const tree = new StoredTree(loaded, this.#head, this.#root, {
       ...{ segments: this.segments, volume: options.name, rescue },
       touched: (ino, part) => this.#checkpoint.changed(ino, part),
@@ -200,7 +203,7 @@ export class Store implements JournalOwner {
     this.#collect()
     const head = { ...this.#head, epoch: this.#head.epoch + 1 }
     const dead = this.#deadSegments()
-    const garbage = [...this.#trees.garbage, ...dead.map(({ id }) => segmentKey(id))]
+    const garbage = [...this.#trees.garbage, ...keysOf(dead)]
     await this.#transact([...deletions(garbage), { key: HEAD, value: encodeHead(head) }]).catch((failure) => {
       throw meaningOf(failure, this.#options.name, this.#head)
     })
@@ -286,9 +289,22 @@ export class Store implements JournalOwner {
     if (waiter.failure) throw waiter.failure
   }
 
-  #start({ bare = false } = {}): void {
+  #start(): void {
     this.#stopTimer?.()
     this.#stopTimer = undefined
+    const before = cleaningBefore(this.segments, this.#trees.pinned)
+    if (!before) {
+      this.#commit()
+      return
+    }
+    this.#flightTicket = undefined
+    this.#flight = before.then(() => {
+      this.#flight = undefined
+      this.#commit()
+    })
+  }
+
+  #commit({ bare = false } = {}): void {
     const commit = this.#freeze(bare)
     if (!commit) {
       // Nothing has changed: a bare commit may have had all of it.
@@ -332,7 +348,7 @@ export class Store implements JournalOwner {
   }
 
   get #hasUnneeded(): boolean {
-    return this.#trees.garbage.size > 0 || this.#deadSegments().length > 0
+    return this.#trees.garbage.size > 0 || keysOf(this.#deadSegments()).length > 0
   }
 
   #deadSegments(): Segment[] {
@@ -347,7 +363,7 @@ export class Store implements JournalOwner {
       await this.#transact(changes)
     } catch (failure) {
       // What frees space may need a little for itself: that is what the reserve is for.
-      const isSmall = commit.first.length === 0
+      const { isSmall } = commit
       if (!(failure instanceof StoreFailure && failure.reason === 'full' && isSmall && this.#reserved)) throw failure
       this.#reserved = false
       await this.#transact([{ key: RESERVE, value: undefined }])
@@ -384,7 +400,7 @@ export class Store implements JournalOwner {
 
   /** The Blob that was put keeps its bytes in memory; the one that is got is on disk. */
   #fetch(segment: Segment): void {
-    this.#records.get(segmentKey(segment.id)).then(
+    this.#records.get(segment.key).then(
       (value) => {
         if (value && sizeOf(value) === segment.size) segment.value = value
       },
@@ -406,11 +422,11 @@ export class Store implements JournalOwner {
     if (failure instanceof StoreFailure && failure.reason === 'guard') this.#lost = error
     commit.undo()
     this.#writtenBytes += commit.bytes
-    if (commit.first.length > 0) for (const { id } of commit.segments) this.#trees.garbage.add(segmentKey(id))
+    if (commit.first.length > 0) for (const { key } of commit.segments) this.#trees.garbage.add(key)
     // What was removed takes its space until a commit says so, and so does what this one left: it goes first, once, and then all is tried again.
     const makesSpace = error.code === 'ENOSPC' && !commit.bare && !this.#madeSpace && this.#hasUnneeded
     if (makesSpace) {
-      this.#start({ bare: true })
+      this.#commit({ bare: true })
       return
     }
     this.#madeSpace = false
@@ -442,7 +458,7 @@ export class Store implements JournalOwner {
   }
 
   #collect(): void {
-    this.#trees.collect(this.#root, this.#head.position)
+    this.#trees.collect(this.#root, this.#head.position, this.segments.byId.values())
   }
 
   /** A transaction apart from commits, when there is nothing to commit; what it is made of is asked for then. */

@@ -12,7 +12,7 @@ import type { FileKind } from '../../abi/syscalls.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
 import { isGone, measureInode, measureItem, readItem, type StoredInode, type Touched } from './items.ts'
 import type { StoredValue } from './key-value-store.ts'
-import { chunkKey, faultOf, type Head, logKey, opened, type Root } from './records.ts'
+import { chunkKey, faultOf, type Head, logKey, opened, openedLog, type Root } from './records.ts'
 import type { Segments } from './segments.ts'
 import { type Group, Groups, INODES, Tally } from './tally.ts'
 
@@ -124,7 +124,7 @@ export class StoredTree {
         const bytes = loaded.get(key)
         let reader: ByteReader
         try {
-          reader = opened('log', key, bytes)
+          reader = openedLog(key, bytes).reader
         } catch (error) {
           const why = faultOf(error)
           if (!rescue) throw new ErrnoError('EIO', undefined, `${why}: "rescue" shows what was there before it`)

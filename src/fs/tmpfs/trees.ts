@@ -1,7 +1,7 @@
 /**
  * Which records a store needs: those of the tree as it is, and of the trees that were kept under a name, the snapshots.
  *
- * Invariants: `garbage` are log records and chunks that no tree needs, and segments that a failed commit may have left; they go
+ * Invariants: `garbage` are log records and chunks that no tree needs, and in which no page of one lies, and segments that a failed commit may have left; they go
  * with the next transaction. A segment that a snapshot has is pinned: it stays, whatever becomes of the tree. While a snapshot is
  * damaged all stays that was found with it.
  */
@@ -9,6 +9,7 @@
 import { ErrnoError } from '../../abi/errno.ts'
 import type { StoredValue } from './key-value-store.ts'
 import { chunkKey, decodeSnapshot, faultOf, logKey, type Root, type Snapshot } from './records.ts'
+import { isUnused, type Segment } from './segments.ts'
 
 export class Trees {
   readonly garbage = new Set<string>()
@@ -102,9 +103,13 @@ export class Trees {
     }
   }
 
-  /** Puts what no tree needs on the way out. `root` is that of the tree as it is, `position` the end of its log. */
-  collect(root: Root, position: number): void {
+  /**
+   * Puts what no tree needs on the way out. `root` is that of the tree as it is, `position` the end of its log; `segments` are where
+   * its pages lie, and those of the snapshots.
+   */
+  collect(root: Root, position: number, segments: Iterable<Segment>): void {
     const needed = new Set<string>()
+    for (const segment of segments) if (!isUnused(segment) || this.pinned.has(segment.id)) needed.add(segment.key)
     const need = ({ chunks, ranges }: Root) => {
       for (const number of chunks.values()) needed.add(chunkKey(number))
       for (const [first, last] of ranges) for (let at = first; at <= last; at++) needed.add(logKey(at))
