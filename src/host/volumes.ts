@@ -37,7 +37,7 @@ export function createVolumeHost({ awaited, storage = storageOfSite() }: VolumeH
     lost = why
   }
   const names = new Database(CATALOGUE, { indexedDB, onLoss }).store({ durability: 'strict' })
-  const records = (name: string) => new IndexedRecords(new Database(name, { indexedDB }), awaited)
+  const records = (name: string) => new IndexedRecords(new Database(name, { indexedDB, check: notCleared }), awaited)
   return {
     catalogue: () => allOf(names) as Promise<Map<string, string>>,
 
@@ -65,13 +65,13 @@ export function createVolumeHost({ awaited, storage = storageOfSite() }: VolumeH
       new Promise((resolve, reject) => {
         // On plain http there are no locks: then the epoch alone decides whose commits count.
         const { locks } = navigator as { locks?: LockManager }
-        if (!locks) return resolve(() => {})
+        if (!locks) return resolve({ unlock: () => {}, contested: true })
         let held = false
         const options: LockOptions = takeover ? { steal: true } : { ifAvailable: true }
         const hold = (lock: Lock | null) => {
           if (!lock) return resolve(undefined)
           held = true
-          return new Promise<void>((release) => resolve(release))
+          return new Promise<void>((unlock) => resolve({ unlock, contested: takeover }))
         }
         locks.request(databaseOf(id), options, hold).catch((failure) => (held ? lost() : reject(failure)))
       }),
@@ -84,6 +84,8 @@ export function createVolumeHost({ awaited, storage = storageOfSite() }: VolumeH
     },
   }
 }
+
+const REASONS: Record<string, StoreFailure['reason']> = { QuotaExceededError: 'full', ConstraintError: 'guard' }
 
 class IndexedRecords implements KeyValueStore {
   readonly #database: Database
@@ -104,18 +106,10 @@ class IndexedRecords implements KeyValueStore {
   }
 
   get(key: string): Promise<StoredValue | undefined> {
-    return this.#use(
-      'readonly',
-      (records) =>
-        new Promise((resolve, reject) => {
-          const request = records.get(key)
-          request.onsuccess = () => resolve(request.result)
-          request.onerror = () => reject(request.error)
-        }),
-    )
+    return this.#use('readonly', (records) => done(records.get(key)))
   }
 
-  commit(changes: readonly RecordChange[], guard: Guard): Promise<void> {
+  commit(changes: readonly RecordChange[], guard?: Guard): Promise<void> {
     const outcome = this.#awaited(this.#commit(changes, guard))
     const settled: Promise<unknown> = outcome.then(
       () => this.#running.delete(settled),
@@ -125,13 +119,21 @@ class IndexedRecords implements KeyValueStore {
     return outcome
   }
 
-  async #commit(changes: readonly RecordChange[], guard: Guard): Promise<void> {
+  async #commit(changes: readonly RecordChange[], guard: Guard | undefined): Promise<void> {
     let other: { found: StoredValue | undefined } | undefined
     try {
       await this.#use('readwrite', (records) => {
-        const request = records.get(guard.key)
+        const request = guard && records.get(guard.key)
         // Asked for at once, so that nothing waits for the guard's way back: an abort undoes it.
-        for (const { key, value } of changes) value === undefined ? records.delete(key) : records.put(value, key)
+        for (const { key, value, isNew } of changes) {
+          if (value === undefined) records.delete(key)
+          else if (isNew) records.add(value, key)
+          else records.put(value, key)
+        }
+        if (!request) {
+          records.transaction.commit()
+          return
+        }
         request.onsuccess = () => {
           if (isEqual(request.result, guard.value)) {
             // Does not wait for the event loop to come round.
@@ -144,8 +146,9 @@ class IndexedRecords implements KeyValueStore {
       })
     } catch (failure) {
       if (other) throw new StoreFailure('guard', 'the database is not as it was left', other.found)
+      if (failure instanceof StoreFailure) throw failure
       const { name, message } = failure as DOMException
-      throw new StoreFailure(name === 'QuotaExceededError' ? 'full' : 'failed', `${name}: ${message}`)
+      throw new StoreFailure(REASONS[name] ?? 'failed', `${name}: ${message}`)
     }
   }
 
@@ -165,6 +168,19 @@ class IndexedRecords implements KeyValueStore {
     await Promise.all(this.#running)
     await this.#database.close()
   }
+}
+
+/** A connection that is opened again finds what was there, or the site's data was cleared in between. */
+async function notCleared(use: UseStore, reopened: boolean): Promise<void> {
+  if (reopened && (await use('readonly', (records) => done(records.count()))) === 0)
+    throw new StoreFailure('guard', 'the database is empty')
+}
+
+function done<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error)
+  })
 }
 
 /** All records, as they are at one moment. */

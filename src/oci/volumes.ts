@@ -18,6 +18,12 @@ import type { Mount, Superblock } from '../vfs/mount.ts'
 import type { Vfs } from '../vfs/vfs.ts'
 import { isName, LETTERS, newId } from './names.ts'
 
+export interface VolumeLock {
+  unlock(): void
+  /** Another may still believe that it is his. */
+  readonly contested: boolean
+}
+
 /** What volumes need of the machine. */
 export interface VolumeHost {
   /** What the catalogue says of volumes, by their names. */
@@ -34,8 +40,8 @@ export interface VolumeHost {
   checkpoints(): KeyValueStore
   /** Deletes the database. */
   remove(id: string): Promise<void>
-  /** Gives what unlocks it; undefined if another has it, unless that is to lose it. `lost` is called when another takes it. */
-  lock(id: string, options: { takeover: boolean; lost: () => void }): Promise<(() => void) | undefined>
+  /** Undefined if another has it, unless that is to lose it. `lost` is called when another takes it. */
+  lock(id: string, options: { takeover: boolean; lost: () => void }): Promise<VolumeLock | undefined>
   persist(): Promise<boolean>
   estimate(): Promise<StorageEstimate>
 }
@@ -75,6 +81,7 @@ export interface Acquired {
   readonly damage: readonly string[]
 }
 
+const NO_LOCK: VolumeLock = { unlock: () => {}, contested: false }
 const PREFIX = 'volume:'
 
 export const namesVolume = (source: string | undefined) => source?.startsWith(PREFIX) === true
@@ -152,11 +159,11 @@ export class Volumes {
         )
       return { mount: vfs.newMount(open.superblock), isNew: false, damage: open.store.damage }
     }
-    const store = await this.#opened(name, id, how)
+    const { store, contested } = await this.#opened(name, id, how)
     try {
       const superblock = this.#filled(store, how.data)
       const isNew = store.usage.inodes === 0 && !store.readonly
-      if (!store.readonly) await store.claim()
+      if (!store.readonly) await store.claim({ contested })
       const mount = vfs.newMount(superblock)
       if (!how.readonly) {
         this.#open.set(id, { id, store, superblock, readonly: how.readonly, alone: how.alone })
@@ -179,23 +186,24 @@ export class Volumes {
     return this.#options.vfs.newFilesystem({ type: 'tmpfs', data, internal: { journal, readonly } })
   }
 
-  /** The store, locked. It lets go of the lock when it has closed. */
+  /** The store, locked, and whether another may believe to have the lock. It lets go of the lock when it has closed. */
   async #opened(
     name: string,
     id: string,
     { readonly, takeover, rescue }: Pick<Acquire, 'readonly' | 'takeover' | 'rescue'>,
-  ): Promise<Store> {
+  ): Promise<{ store: Store; contested: boolean }> {
     const { host, vfs, timer, entropy, writersWait } = this.#options
     const { Store } = await loaded(this.#options, import('../fs/tmpfs/store.ts'))
     let store: Store | undefined
     const lost = () => store?.lose()
-    const unlock = readonly ? () => {} : await host.lock(id, { takeover, lost })
-    if (!unlock)
+    const lock = readonly ? NO_LOCK : await host.lock(id, { takeover, lost })
+    if (!lock)
       throw new ErrnoError(
         'EBUSY',
         name,
         `the volume "${name}" is in use in another tab: mount it with "ro" to read what it has committed, or with "takeover"`,
       )
+    const { unlock, contested } = lock
     const records = host.open(id)
     const onDirty = (dirty: boolean) => this.#setDirty(id, dirty)
     try {
@@ -207,7 +215,7 @@ export class Volumes {
       throw error
     }
     store.closed.then(unlock, unlock)
-    return store
+    return { store, contested }
   }
 
   #setDirty(id: string, dirty: boolean): void {
@@ -322,13 +330,13 @@ export class Volumes {
       const id = await this.#idOf(checkName(name), false)
       await this.#inTurn(id, async () => {
         const { host } = this.#options
-        const unlock = this.#open.has(id) ? undefined : await host.lock(id, { takeover: false, lost: () => {} })
-        if (!unlock) throw new ErrnoError('EBUSY', name, `the volume "${name}" is in use`)
+        const lock = this.#open.has(id) ? undefined : await host.lock(id, { takeover: false, lost: () => {} })
+        if (!lock) throw new ErrnoError('EBUSY', name, `the volume "${name}" is in use`)
         try {
           await host.enter(new Map([[name, undefined]]), new Map([[name, entryOf(name, id)]]))
           await host.remove(id)
         } finally {
-          unlock()
+          lock.unlock()
         }
       })
     },
@@ -364,10 +372,10 @@ export class Volumes {
     return this.#inTurn(id, async () => {
       const open = this.#open.get(id)
       if (open) return work(open.store)
-      const store = await this.#opened(name, id, { readonly, takeover: false, rescue: readonly })
+      const { store, contested } = await this.#opened(name, id, { readonly, takeover: false, rescue: readonly })
       const mount = this.#options.vfs.newMount(this.#filled(store, ''))
       try {
-        if (!store.readonly) await store.claim()
+        if (!store.readonly) await store.claim({ contested })
         return await work(store)
       } finally {
         this.#options.vfs.discard(mount)

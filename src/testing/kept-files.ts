@@ -22,6 +22,8 @@ export interface KeptOptions extends Partial<Pick<StoreOptions, 'writersWait' | 
   readonly vfs?: Vfs
   readonly readonly?: boolean
   readonly rescue?: boolean
+  /** Who had it before may be there still. */
+  readonly contested?: boolean
   /** Options of the tmpfs. */
   readonly data?: string
 }
@@ -30,13 +32,13 @@ let lastByte = 0
 
 /** Opens a store as a volume is opened. */
 export async function openStore(records: KeyValueStore, vfs: Vfs, options: KeptOptions = {}) {
-  const { readonly = false, rescue = false, data = 'mode=755', timer = NO_TIMER, ...rest } = options
+  const { readonly = false, rescue = false, contested = true, data = 'mode=755', timer = NO_TIMER, ...rest } = options
   const entropy = { fill: (bytes: Uint8Array) => void bytes.fill(++lastByte) }
   const settings = { name: 'test', records, clock: vfs.clock, entropy, timer, ...rest }
   const store = await Store.open(settings, { readonly, rescue })
   const internal = { journal: store.journal, readonly: store.readonly }
   const superblock = vfs.newFilesystem({ type: 'tmpfs', data, internal })
-  if (!store.readonly) await store.claim()
+  if (!store.readonly) await store.claim({ contested })
   return { store, superblock }
 }
 

@@ -91,6 +91,7 @@ class Transaction {
   readonly #durability: Durability
   readonly #requests: (() => void)[] = []
   readonly #changes = new Map<string, StoredValue | undefined>()
+  readonly #added: string[] = []
   readonly #listeners: [type: string, listener: () => void][] = []
   #aborted = false
 
@@ -111,10 +112,17 @@ class Transaction {
       get: (key: string) => this.#request(() => this.#database.records.get(key)),
       getAll: () => this.#request(() => sorted().map(([, value]) => value)),
       getAllKeys: () => this.#request(() => sorted().map(([key]) => key)),
-      put: (value: StoredValue, key: string) =>
-        void this.#changes.set(key, value instanceof Uint8Array ? value.slice() : value),
+      put: (value: StoredValue, key: string) => this.#put(value, key),
+      add: (value: StoredValue, key: string) => {
+        this.#added.push(key)
+        this.#put(value, key)
+      },
       delete: (key: string) => void this.#changes.set(key, undefined),
     }
+  }
+
+  #put(value: StoredValue, key: string): void {
+    this.#changes.set(key, value instanceof Uint8Array ? value.slice() : value)
   }
 
   #request<T>(work: () => T): Request<T> {
@@ -142,6 +150,10 @@ class Transaction {
     if (machine.stopped) return stopped
     if (this.#aborted) return this.#end('abort')
     if (this.#mode === 'readonly') return this.#end('complete')
+    if (this.#added.some((key) => this.#database.records.has(key))) {
+      this.error = Object.assign(new Error('there is one'), { name: 'ConstraintError' })
+      return this.#end('abort')
+    }
     const { fate, isStrict } = machine.next(this.#durability)
     if (fate === 'stop') return stopped
     if (fate === 'full' || fate === 'failed') {

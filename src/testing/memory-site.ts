@@ -33,9 +33,10 @@ export class MemorySite {
       if (holder && !takeover) return undefined
       holder?.()
       this.locks.set(id, lost)
-      return () => {
+      const unlock = () => {
         if (this.locks.get(id) === lost) this.locks.delete(id)
       }
+      return { unlock, contested: takeover }
     },
     persist: async () => true,
     estimate: async () => ({ usage: 1, quota: 2 }),

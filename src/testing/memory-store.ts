@@ -57,9 +57,10 @@ export class MemoryStore implements KeyValueStore {
     return this.records.get(key)
   }
 
-  commit(changes: readonly RecordChange[], guard: Guard): Promise<void> {
-    const copies = changes.map(({ key, value }) => ({
+  commit(changes: readonly RecordChange[], guard?: Guard): Promise<void> {
+    const copies = changes.map(({ key, value, isNew = false }) => ({
       key,
+      isNew,
       value: value instanceof Uint8Array ? value.slice() : value,
     }))
     const outcome = this.#running.then(() => this.#commit(copies, guard))
@@ -67,7 +68,7 @@ export class MemoryStore implements KeyValueStore {
     return outcome
   }
 
-  async #commit(changes: readonly RecordChange[], guard: Guard): Promise<void> {
+  async #commit(changes: readonly RecordChange[], guard: Guard | undefined): Promise<void> {
     // Time passes: what happens meanwhile must not matter.
     for (let turn = 0; turn < 3; turn++) await undefined
     if (this.#stopped) return new Promise(() => {})
@@ -78,8 +79,10 @@ export class MemoryStore implements KeyValueStore {
     }
     if (fate === 'full') throw new StoreFailure('full', 'QuotaExceededError')
     if (fate === 'failed') throw new StoreFailure('failed', 'the disk is broken')
-    const found = this.records.get(guard.key)
-    if (!isEqual(found, guard.value)) throw new StoreFailure('guard', 'the guard is another', found)
+    const found = guard && this.records.get(guard.key)
+    if (!isEqual(found, guard?.value) || (!guard && this.records.size === 0))
+      throw new StoreFailure('guard', 'the guard is another', found)
+    if (changes.some(({ key, isNew }) => isNew && this.records.has(key))) throw new StoreFailure('guard', 'not new')
     if (this.quota < Number.POSITIVE_INFINITY) {
       // As in browsers, what goes with a transaction makes no room for what comes with it.
       const puts = changes.filter(({ value }) => value !== undefined)

@@ -16,14 +16,13 @@ import { Packer, SMALL } from './pack.ts'
 import {
   beginLog,
   type CarriedSegment,
-  encodeHead,
   encodeRoot,
-  HEAD,
-  type Head,
   logKey,
   logRecord,
   ROOT,
   type Root,
+  type Tip,
+  writeLogHead,
 } from './records.ts'
 import type { Segment, Segments } from './segments.ts'
 import type { Tmpfs } from './tmpfs.ts'
@@ -39,7 +38,7 @@ export interface Committing {
   readonly nodes: NodeTable
   readonly checkpoint: Checkpoint
   readonly filesystem: Tmpfs
-  readonly head: Head
+  readonly tip: Tip
   readonly root: Root
   /** Pages that the cleaner wants elsewhere. */
   readonly moves: readonly Move[]
@@ -75,7 +74,7 @@ export class Commit {
 
   /** Takes all that has changed. */
   constructor(from: Committing) {
-    const { journal, segments, head, root, nodes, checkpoint, filesystem } = from
+    const { journal, segments, tip, root, nodes, checkpoint, filesystem } = from
     this.#from = from
     this.bare = from.bare
     this.ticket = from.ticket
@@ -84,7 +83,7 @@ export class Commit {
     this.changes = journal.changes
     journal.changes = new Map()
     this.late = from.bare ? lateOf(this.changes) : new Map()
-    this.position = head.position + 1
+    this.position = tip.position + 1
     const packer = this.#pack()
     this.segments = packer.segments
     this.kept = packer.kept
@@ -92,7 +91,7 @@ export class Commit {
     this.dead = from.dead().filter((segment) => !needed.has(segment))
     this.log = this.#describe()
     const numbers = { lastIno: filesystem.lastIno, lastSegment: segments.lastId }
-    const chunks = from.bare ? NO_CHUNKS : checkpoint.step(nodes, head.store, root, numbers)
+    const chunks = from.bare ? NO_CHUNKS : checkpoint.step(nodes, tip.store, root, numbers)
     this.chunks = chunks.records
     this.root = chunks.root
   }
@@ -126,11 +125,10 @@ export class Commit {
 
   /** The log record. */
   #describe(): Uint8Array {
-    const { checkpoint, filesystem, segments, head } = this.#from
+    const { checkpoint, filesystem, segments, tip } = this.#from
     const carried = this.#carried
     const log = beginLog(carried)
-    log.text(head.store)
-    for (const number of [this.position, filesystem.lastIno, segments.lastId]) log.number(number)
+    writeLogHead(log, { ...tip, position: this.position }, filesystem.lastIno, segments.lastId)
     for (const [node, change] of this.changes) {
       checkpoint.changed(node.ino, 0)
       for (const part of change.parts) checkpoint.changed(node.ino, part)
@@ -184,11 +182,10 @@ export class Commit {
     const { position, root } = this
     return [
       ...(this.#carried ? [] : this.segments.slice(this.#lastSegments).map(put)),
-      { key: logKey(position), value: this.log },
+      { key: logKey(position), value: this.log, isNew: true },
       ...this.chunks,
       ...(root ? [{ key: ROOT, value: encodeRoot(root) }] : []),
       ...deletions([...this.garbage, ...keysOf(this.dead)]),
-      { key: HEAD, value: encodeHead({ ...this.#from.head, position }) },
     ]
   }
 

@@ -146,7 +146,7 @@ describe('a bit that flips', () => {
     const carried = carriedBy(key, records.get(key))!.bytes.length
     const said = (bytesOf(records, key).length - carried - 4) * 8
     const isCarried = (bit = 0) => bit >= said && bit < said + 8 * carried
-    for (const bit of [...bitsOf(records, key).filter((bit) => !isCarried(bit)), said - 1]) {
+    for (const bit of [...bitsOf(records, key).filter((bit) => bit !== undefined && !isCarried(bit)), said - 1]) {
       const store = damaged(records, key, bit)
       expect(await failure(opened(store))).toMatch(new RegExp(`^EIO.*"${key}".*"rescue"`))
       const files = await opened(store, { rescue: true })
@@ -155,6 +155,9 @@ describe('a bit that flips', () => {
       await files.close()
       expect(store.transactions).toBe(0)
     }
+    // One that others follow can't be missing unnoticed.
+    const earlier = keysOf(records, 'log/').sort().at(-2)!
+    expect(await failure(opened(damaged(records, earlier)))).toMatch(new RegExp(`^EIO.*"${earlier}".*"rescue"`))
     // Where nothing is damaged there is nothing to rescue: it is mounted as ever.
     const whole = await opened(new MemoryStore(new Map(records)), { rescue: true })
     expect([contentOf(whole, 'last'), whole.store.readonly]).toEqual(['of all', false])

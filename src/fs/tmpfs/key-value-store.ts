@@ -9,6 +9,8 @@ export interface RecordChange {
   readonly key: string
   /** Undefined: the record goes. */
   readonly value: StoredValue | undefined
+  /** There must be none of this key yet, or nothing happens. */
+  readonly isNew?: boolean
 }
 
 /** A record that a transaction finds as it says, or does nothing. */
@@ -23,9 +25,9 @@ export interface KeyValueStore {
   get(key: string): Promise<StoredValue | undefined>
   /**
    * One transaction: all of it or nothing; when it resolves it is on disk (durability strict).
-   * Errors: StoreFailure.
+   * Without a guard, all that was ever in the store must not be gone. Errors: StoreFailure.
    */
-  commit(changes: readonly RecordChange[], guard: Guard): Promise<void>
+  commit(changes: readonly RecordChange[], guard?: Guard): Promise<void>
   /** The parts as one value that stays outside of memory once it is stored. They are copied before it returns. */
   blob(parts: readonly Uint8Array[]): StoredValue
   /** Exactly these bytes of a value, at once, in an array of their own. Errors: an Error that says why. */
@@ -37,8 +39,8 @@ export interface KeyValueStore {
 }
 
 /**
- * Why a transaction did not happen: no space was left, the guard's record is another one (`found`), or anything else, which
- * the message says.
+ * Why a transaction did not happen: no space was left, the guard's record is another one (`found`) what was to be new is not or all
+ * is gone, or anything else, which the message says.
  */
 export class StoreFailure extends Error {
   override readonly name = 'StoreFailure'

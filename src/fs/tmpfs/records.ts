@@ -8,10 +8,10 @@ import { concatBytes } from '../../abi/byte-parts.ts'
 import { ErrnoError } from '../../abi/errno.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 
-/** Raised with every change that an older reader would read wrongly. */
-export const FORMAT_VERSION = 1
+/** Raised with every change that an older reader would read wrongly. Of those before it all are read. */
+export const FORMAT_VERSION = 2
 
-const KINDS = { head: 1, root: 2, log: 3, chunk: 4, snapshot: 5, carrier: 6 } as const
+const KINDS = { head: 1, root: 2, log: 3, chunk: 4, snapshot: 5, carrier: 6, fence: 7 } as const
 export type RecordKind = keyof typeof KINDS
 
 export const HEAD = 'head'
@@ -22,6 +22,8 @@ const numbered = (kind: string) => (number: number) => `${kind}/${String(number)
 export const logKey = numbered('log')
 export const chunkKey = numbered('chunk')
 export const segmentKey = numbered('segment')
+/** The number in such a key. */
+export const numberIn = (key: string) => Number(key.slice(key.indexOf('/') + 1))
 export const snapshotKey = (name: string) => `snapshot/${name}`
 
 export function begin(kind: RecordKind): ByteWriter {
@@ -39,12 +41,31 @@ export function opened(kind: RecordKind, key: string, bytes: unknown): ByteReade
   // The version first: what another version's hash is like nobody knows.
   const version = bytes[0]
   if (version === undefined) throw fault('is damaged')
-  const reader = version === FORMAT_VERSION ? new ByteReader(bytes, what) : undefined
+  const reader = version > 0 && version <= FORMAT_VERSION ? new ByteReader(bytes, what) : undefined
   if (!reader)
     throw fault(`is of format ${version}, and this runtab reads format ${FORMAT_VERSION}: nothing was changed`)
   reader.byte()
   if (reader.byte() !== KINDS[kind]) throw fault('is of another kind')
   return reader
+}
+
+/** Whose records they are, and the number of the last one of the log. */
+export interface Tip {
+  readonly store: string
+  readonly position: number
+}
+
+/** What stands before the items of a log record. */
+export function writeLogHead(log: ByteWriter, { store, position }: Tip, lastIno: number, lastSegment: number): void {
+  log.text(store)
+  for (const number of [position, lastIno, lastSegment]) log.number(number)
+}
+
+/** A log record that says nothing but that it is there. */
+export function emptyLog(kind: 'log' | 'fence', tip: Tip, lastIno: number, lastSegment: number): Uint8Array {
+  const log = begin(kind)
+  writeLogHead(log, tip, lastIno, lastSegment)
+  return log.sealed()
 }
 
 /** Bytes of pages, and the number of the segment that they are. */
@@ -73,7 +94,7 @@ const LENGTH = 4
 
 /** A log record, read up to its items. Errors: as `opened`; the bytes of the segment are not checked. */
 export function openedLog(key: string, record: unknown): { reader: ByteReader; segment: CarriedSegment | undefined } {
-  if (!isCarrier(record)) return { reader: opened('log', key, record), segment: undefined }
+  if (!isCarrier(record)) return { reader: opened(isFence(record) ? 'fence' : 'log', key, record), segment: undefined }
   const view = new DataView(record.buffer, record.byteOffset, record.length)
   const end = record.length - LENGTH
   const start = Math.max(0, end - view.getUint32(end, true))
@@ -92,6 +113,9 @@ export function carriedBy(key: string, record: unknown): CarriedSegment | undefi
   }
 }
 
+/** A log record that stays for as long as there may be somebody who would write another of its number. */
+export const isFence = (record: unknown): boolean => record instanceof Uint8Array && record[1] === KINDS.fence
+
 const isCarrier = (record: unknown): record is Uint8Array =>
   record instanceof Uint8Array && record.length > LENGTH && record[1] === KINDS.carrier
 
@@ -101,13 +125,16 @@ export function faultOf(error: unknown): string {
   throw error
 }
 
-/** Who may write, and how far the log goes: every transaction compares it. */
+/**
+ * Who may write. A transaction compares it, or makes the next record of the log, which none of a former owner can: one of its number is
+ * there, with which the new owner began.
+ */
 export interface Head {
   /** 16 random bytes as hexadecimal digits: no other store has them. */
   readonly store: string
   /** One more with every owner. */
   readonly epoch: number
-  /** The number of the last log record. */
+  /** The number of the last log record when this owner came: the log goes on from there. */
   readonly position: number
 }
 

@@ -25,7 +25,5 @@ export function meaningOf(failure: unknown, name: string, head: Head | undefined
   } catch {}
   if (!found || found.store !== head?.store)
     return fault('EIO', "the site's data was cleared while it was in use: files stay readable until the sandbox ends")
-  return found.epoch === head.epoch
-    ? fault('EIO', `its log ends at ${found.position}, and not at ${head.position}, where it was left`)
-    : stale(name)
+  return found.epoch === head.epoch ? fault('EIO', 'its log does not end where it was left') : stale(name)
 }

@@ -89,7 +89,7 @@ test('a commit writes what changed, and nothing else', async () => {
   files.task.pwritev(fd, new Uint8Array(10), [0, 10], 3 << 20)
   files.task.close(fd)
   await files.sync()
-  expect(keys.filter((key) => key !== 'chunk' && key !== 'root')).toEqual(['segment', 'log', 'head'])
+  expect(keys.filter((key) => key !== 'chunk' && key !== 'root')).toEqual(['segment', 'log'])
   expect(sizes.reduce((a, b) => a + b)).toBeLessThan(66_500)
   await files.sync()
   expect(keys.filter((key) => key === 'log').length).toBe(1)

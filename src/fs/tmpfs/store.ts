@@ -4,8 +4,8 @@
  * state is written down in chunks, a few with each commit, and when all that had changed are there, the log before them goes.
  *
  * Invariants: one commit is under way at a time. A log record is written only when every segment that it refers to is on disk.
- * Every transaction is strict and compares the head, so that none happens to a store which is another's or was cleared. What a
- * commit found is, until it is done, in its `Commit`; if it fails, all of it has changed again.
+ * Every transaction is strict, and compares the head or makes the next log record, so that none happens to a store which is another's
+ * or was cleared. What a commit found is, until it is done, in its `Commit`; if it fails, all of it has changed again.
  */
 
 import { ErrnoError } from '../../abi/errno.ts'
@@ -23,6 +23,7 @@ import {
   carriedBy,
   decodeHead,
   decodeRoot,
+  emptyLog,
   encodeHead,
   encodeRoot,
   encodeSnapshot,
@@ -31,10 +32,12 @@ import {
   type LogRange,
   logKey,
   newRecords,
+  numberIn,
   RESERVE,
   ROOT,
   type Root,
   snapshotKey,
+  type Tip,
 } from './records.ts'
 import { isUnused, type Segment, Segments } from './segments.ts'
 import { meaningOf, stale } from './store-errors.ts'
@@ -103,6 +106,8 @@ export class Store implements JournalOwner {
   readonly #nodes: NodeTable
   #filesystem!: Tmpfs
   #head: Head
+  /** The number of the last log record. */
+  #position: number
   #headRecord: Uint8Array
   #root: Root
   #reserved = false
@@ -142,14 +147,15 @@ export class Store implements JournalOwner {
       const rule = 'the records "head" and "root" are of two stores'
       throw new ErrnoError('EIO', undefined, `volume "${options.name}": ${rule}`)
     }
+    this.#position = endOfLog(loaded, this.#head, this.#root)
     this.#reserved = loaded.has(RESERVE)
     this.#trees = new Trees(loaded)
     for (const [key, value] of loaded) {
-      if (key.startsWith('segment/')) this.segments.add(Number(key.slice(8)), sizeOf(value), value, true)
+      if (key.startsWith('segment/')) this.segments.add(numberIn(key), sizeOf(value), value, true)
       const carried = key.startsWith('log/') ? carriedBy(key, value) : undefined
       if (carried) this.segments.add(carried.id, carried.bytes.length, carried.bytes, true, key)
     }
-    const tree = new StoredTree(loaded, this.#head, this.#root, {
+    const tree = new StoredTree(loaded, this.#tip, this.#root, {
       ...{ segments: this.segments, volume: options.name, rescue },
       touched: (ino, part) => this.#checkpoint.changed(ino, part),
     })
@@ -197,29 +203,51 @@ export class Store implements JournalOwner {
     return this.#nodes.named(ino)
   }
 
-  /** Becomes the one owner: whoever was it before cannot commit any more. Errors: EIO, ENOSPC, ESTALE. */
-  async claim(): Promise<void> {
-    for (const segment of this.segments.byId.values()) if (isUnused(segment)) this.segments.dead.add(segment)
-    this.#collect()
-    const head = { ...this.#head, epoch: this.#head.epoch + 1 }
-    const dead = this.#deadSegments()
-    const garbage = [...this.#trees.garbage, ...keysOf(dead)]
-    await this.#transact([...deletions(garbage), { key: HEAD, value: encodeHead(head) }]).catch((failure) => {
-      throw meaningOf(failure, this.#options.name, this.#head)
-    })
-    this.#setHead(head)
-    this.#removed(garbage, dead)
-    if (!this.#nodes.has(this.#filesystem.root.ino)) this.journal.changed(this.#filesystem.root as TmpfsNode)
+  get #tip(): Tip {
+    return { store: this.#head.store, position: this.#position }
   }
 
-  #setHead(head: Head): void {
+  /**
+   * Becomes the one owner: whoever was it before cannot commit any more; `contested` if he may be there still. Errors: EIO, ENOSPC,
+   * ESTALE.
+   */
+  async claim({ contested }: { readonly contested: boolean }): Promise<void> {
+    for (const segment of this.segments.byId.values()) if (isUnused(segment)) this.segments.dead.add(segment)
+    this.#collect()
+    const position = this.#position + 1
+    const head = { ...this.#head, epoch: this.#head.epoch + 1, position }
+    const kind = contested ? 'fence' : 'log'
+    const log = emptyLog(kind, { ...head, position }, this.#filesystem.lastIno, this.segments.lastId)
+    const dead = this.#deadSegments()
+    const garbage = [...this.#trees.garbage, ...keysOf(dead)]
+    await this.#transact([
+      ...deletions(garbage),
+      { key: logKey(position), value: log, isNew: true },
+      { key: HEAD, value: encodeHead(head) },
+    ]).catch((failure) => {
+      throw meaningOf(failure, this.#options.name, this.#head)
+    })
     this.#head = head
     this.#headRecord = encodeHead(head)
+    this.#position = position
+    if (!contested) this.#trees.wrote([logKey(position)])
+    this.#removed(garbage, dead)
+    if (!this.#nodes.has(this.#filesystem.root.ino)) this.journal.changed(this.#filesystem.root as TmpfsNode)
   }
 
   /** One strict transaction of ours. */
   #transact(changes: readonly RecordChange[]): Promise<void> {
     return this.#records.commit(changes, { key: HEAD, value: this.#headRecord })
+  }
+
+  /** One that goes on with the log, which makes sure by itself that nobody else did. */
+  async #append(changes: readonly RecordChange[]): Promise<void> {
+    try {
+      await this.#records.commit(changes)
+    } catch (failure) {
+      if (!(failure instanceof StoreFailure && failure.reason === 'guard')) throw failure
+      throw new StoreFailure('guard', failure.message, await this.#records.get(HEAD))
+    }
   }
 
   get dirty(): boolean {
@@ -331,7 +359,7 @@ export class Store implements JournalOwner {
   /** Takes all that has changed, as it is at this moment. */
   #freeze(bare: boolean): Commit | undefined {
     const { moves, more } = bare ? NO_MOVES : this.#chooseMoves()
-    const pendingChunks = !bare && this.#checkpoint.wants(this.#logBytes, this.#head.position + 1)
+    const pendingChunks = !bare && this.#checkpoint.wants(this.#logBytes, this.#position + 1)
     if (this.journal.changes.size === 0 && !pendingChunks && !this.#hasUnneeded) {
       if (more) this.#arm(UPKEEP_AFTER)
       return undefined
@@ -340,7 +368,7 @@ export class Store implements JournalOwner {
     this.#writtenBytes -= bytes
     return new Commit({
       ...{ journal: this.journal, segments: this.segments, records: this.#records, nodes: this.#nodes },
-      ...{ checkpoint: this.#checkpoint, filesystem: this.#filesystem, head: this.#head, root: this.#root },
+      ...{ checkpoint: this.#checkpoint, filesystem: this.#filesystem, tip: this.#tip, root: this.#root },
       ...{ moves, bytes, bare, ticket: this.#waiters.begin() },
       garbage: [...this.#trees.garbage],
       dead: () => this.#deadSegments(),
@@ -360,14 +388,14 @@ export class Store implements JournalOwner {
     for (const outcome of await Promise.allSettled(groups)) if (outcome.status === 'rejected') throw outcome.reason
     const changes = commit.last
     try {
-      await this.#transact(changes)
+      await this.#append(changes)
     } catch (failure) {
       // What frees space may need a little for itself: that is what the reserve is for.
       const { isSmall } = commit
       if (!(failure instanceof StoreFailure && failure.reason === 'full' && isSmall && this.#reserved)) throw failure
       this.#reserved = false
       await this.#transact([{ key: RESERVE, value: undefined }])
-      await this.#transact(changes)
+      await this.#append(changes)
     }
   }
 
@@ -375,7 +403,7 @@ export class Store implements JournalOwner {
     this.#flight = undefined
     this.#carriesChanges = false
     this.#failed = undefined
-    this.#setHead({ ...this.#head, position: commit.position })
+    this.#position = commit.position
     this.#trees.wrote([logKey(commit.position), ...commit.chunks.map(({ key }) => key)])
     this.#removed(commit.garbage, commit.dead)
     this.#logBytes += commit.log.length
@@ -458,7 +486,7 @@ export class Store implements JournalOwner {
   }
 
   #collect(): void {
-    this.#trees.collect(this.#root, this.#head.position, this.segments.byId.values())
+    this.#trees.collect(this.#root, this.#position, this.segments.byId.values())
   }
 
   /** A transaction apart from commits, when there is nothing to commit; what it is made of is asked for then. */
@@ -512,7 +540,7 @@ export class Store implements JournalOwner {
 
   /** The root of the tree as it is, whatever comes behind it in the log. */
   #closedRoot(): Root {
-    const { position } = this.#head
+    const position = this.#position
     const { ranges, tail } = this.#root
     const numbers = { lastIno: this.#filesystem.lastIno, lastSegment: this.segments.lastId }
     const all: LogRange[] = position >= tail ? [...ranges, [tail, position]] : [...ranges]
@@ -538,7 +566,7 @@ export class Store implements JournalOwner {
     return this.#apart(() => {
       const { root } = this.#trees.snapshot(name)
       const { lastIno, lastSegment, lastChunk } = this.#closedRoot()
-      const tail = this.#head.position + 1
+      const tail = this.#position + 1
       const next = { ...root, tail, lastIno, lastSegment, lastChunk }
       return {
         changes: [{ key: ROOT, value: encodeRoot(next) }],
@@ -591,6 +619,13 @@ export class Store implements JournalOwner {
       if (this.#wasDirty) this.#options.onDirty?.(false)
     }
   }
+}
+
+/** The number of the last log record. */
+function endOfLog(loaded: ReadonlyMap<string, StoredValue>, { position }: Head, { tail }: Root): number {
+  let end = Math.max(position, tail - 1)
+  for (const key of loaded.keys()) if (key.startsWith('log/')) end = Math.max(end, numberIn(key))
+  return end
 }
 
 const sizeOf = (value: StoredValue) => (value instanceof Uint8Array ? value.length : value.size)

@@ -12,7 +12,7 @@ import type { FileKind } from '../../abi/syscalls.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
 import { isGone, measureInode, measureItem, readItem, type StoredInode, type Touched } from './items.ts'
 import type { StoredValue } from './key-value-store.ts'
-import { chunkKey, faultOf, type Head, logKey, opened, openedLog, type Root } from './records.ts'
+import { chunkKey, faultOf, logKey, opened, openedLog, type Root, type Tip } from './records.ts'
 import type { Segments } from './segments.ts'
 import { type Group, Groups, INODES, Tally } from './tally.ts'
 
@@ -63,7 +63,7 @@ export class StoredTree {
    */
   constructor(
     loaded: ReadonlyMap<string, StoredValue>,
-    head: Head,
+    { store, position }: Tip,
     root: Root,
     { segments, volume, ...reading }: Reading & { readonly segments: Segments },
   ) {
@@ -71,14 +71,14 @@ export class StoredTree {
     this.#tally = new Tally(this.#groups, segments)
     this.lastIno = root.lastIno
     this.lastSegment = root.lastSegment
-    for (const [what, number] of root.chunks) this.#readChunk(what, chunkKey(number), loaded, head.store)
+    for (const [what, number] of root.chunks) this.#readChunk(what, chunkKey(number), loaded, store)
     if (this.#groups.get(ROOT_INO)?.lost)
       throw new ErrnoError('EIO', undefined, `${this.damage.at(-1)}, and the root directory was in it`)
     const touched: Touched = (ino, part) => {
       if (part > 0) this.#long.add(ino)
       reading.touched(ino, part)
     }
-    this.#readLog(loaded, head, root, { ...reading, touched })
+    this.#readLog(loaded, { store, position }, root, { ...reading, touched })
     this.#countMerged(touched)
     this.#check()
     this.pending = this.#tally.inodes
@@ -114,7 +114,7 @@ export class StoredTree {
 
   #readLog(
     loaded: ReadonlyMap<string, StoredValue>,
-    { store, position: last }: Head,
+    { store, position: last }: Tip,
     { ranges, tail }: Root,
     { touched, rescue }: Omit<Reading, 'volume'>,
   ): void {

@@ -8,7 +8,7 @@
 
 import { ErrnoError } from '../../abi/errno.ts'
 import type { StoredValue } from './key-value-store.ts'
-import { chunkKey, decodeSnapshot, faultOf, logKey, type Root, type Snapshot } from './records.ts'
+import { chunkKey, decodeSnapshot, faultOf, isFence, logKey, numberIn, type Root, type Snapshot } from './records.ts'
 import { isUnused, type Segment } from './segments.ts'
 
 export class Trees {
@@ -18,14 +18,14 @@ export class Trees {
   /** Snapshots whose records are damaged, and why: whatever was found may be theirs. */
   readonly #damaged = new Map<string, string>()
   readonly #found: ReadonlySet<string>
-  /** Keys of log records and chunks that are there. */
+  /** Keys of log records, without fences, and of chunks that are there. */
   readonly #present = new Set<string>()
 
   /** What was found in the store. */
   constructor(found: ReadonlyMap<string, StoredValue>) {
     this.#found = new Set(found.keys())
     for (const [key, value] of found) {
-      if (key.startsWith('log/') || key.startsWith('chunk/')) this.#present.add(key)
+      if ((key.startsWith('log/') && !isFence(value)) || key.startsWith('chunk/')) this.#present.add(key)
       else if (key.startsWith('snapshot/')) this.#add(key, value)
     }
     this.#pin()
@@ -88,7 +88,7 @@ export class Trees {
     this.pinned.clear()
     for (const { segments } of this.#snapshots.values()) for (const id of segments) this.pinned.add(id)
     if (this.#damaged.size > 0)
-      for (const key of this.#found) if (key.startsWith('segment/')) this.pinned.add(Number(key.slice(8)))
+      for (const key of this.#found) if (key.startsWith('segment/')) this.pinned.add(numberIn(key))
   }
 
   /** Records were written. */

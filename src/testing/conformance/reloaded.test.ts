@@ -81,7 +81,7 @@ class Volume {
       shown = superblock.filesystem
       return ground(vfs, superblock)
     }, '')
-    await store.claim()
+    await store.claim({ contested: true })
     return {
       arena,
       picture: () => (this.#below ? unordered : String)(pictureOf(shown, [], true)),
