@@ -19,6 +19,7 @@ import { Vfs } from '../../src/vfs/vfs.ts'
 
 const MiB = 1 << 20
 const PAGE = 65_536
+const REST = 5000
 
 const host = createVolumeHost({ awaited: (work) => work })
 const clock = createClock()
@@ -250,7 +251,9 @@ const works = {
     const reopen = async () => {
       files = await open(id)
     }
+    /** When the disk and the cleaner have had a rest. */
     const costs = async () => {
+      await new Promise((resolve) => setTimeout(resolve, REST))
       const mounts: number[] = []
       for (let i = 0; i < 5; i++) {
         await files.close()

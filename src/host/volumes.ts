@@ -161,7 +161,10 @@ class IndexedRecords implements KeyValueStore {
   }
 
   async fetch(value: StoredValue, start: number, length: number): Promise<Uint8Array> {
-    return new Uint8Array(await (value as Blob).slice(start, start + length).arrayBuffer())
+    const blob = value as Blob
+    // To make a part of a Blob, Chromium waits for the browser process.
+    const part = start === 0 && length === blob.size ? blob : blob.slice(start, start + length)
+    return new Uint8Array(await part.arrayBuffer())
   }
 
   async close(): Promise<void> {

@@ -75,7 +75,8 @@ export function chooseMoves(cleaning: Cleaning): { moves: readonly Move[]; more:
   let more = false
   for (const victim of victims) {
     if (!segments.isAtHand(victim)) more = true
-    else if (!empty(victim, cleaning, step)) return { moves: step.moves, more: true }
+    else if (empty(victim, cleaning, step)) segments.forget(victim)
+    else return { moves: step.moves, more: true }
   }
   return { moves: step.moves, more }
 }
@@ -107,7 +108,7 @@ function empty({ groups, pages }: Segment, { segments, nodes, journal, isOver }:
     step.moves.push(move)
     step.room -= Math.max(kept.length, LEAST_PAGE)
     journal.pageChanged(move.file, move.index)
-    if (step.room <= 0) return false
+    if (step.room <= 0 || isOver()) return false
   }
   return true
 }
@@ -118,7 +119,7 @@ function moveOf(kept: Kept, page: PageView, segments: Segments): Move | undefine
   if (page.bytes.length > 0)
     return { file, index, bytes: page.bytes.subarray(page.start, page.start + page.end), from: kept }
   try {
-    return { file, index, bytes: segments.peek(kept, file.filesystem.pool), from: kept }
+    return { file, index, bytes: segments.view(kept, file.filesystem.pool), from: kept }
   } catch {
     return undefined
   }

@@ -100,7 +100,7 @@ export class Commit {
   #pack(): Packer {
     const { segments, records, nodes, moves } = this.#from
     const packer = new Packer(segments, records, logKey(this.position))
-    for (const { file, index, bytes } of moves) packer.add(file, index, bytes, 0, bytes.length)
+    for (const { file, index, bytes, from } of moves) packer.add(file, index, bytes, 0, bytes.length, from.hash)
     const moving = new Set(moves.map(({ from }) => from))
     for (const [node, change] of this.changes) {
       const known = nodes.has(node.ino)

@@ -34,10 +34,17 @@ export class Packer {
     this.#store = store
   }
 
-  /** `length` bytes from `start`. */
-  add(file: TmpfsFile, index: number, bytes: Uint8Array, start: number, length: number): void {
+  /** `length` bytes from `start`; `hash` is theirs. */
+  add(
+    file: TmpfsFile,
+    index: number,
+    bytes: Uint8Array,
+    start: number,
+    length: number,
+    hash = xxHash32(bytes, start, length),
+  ): void {
     if (this.#size + length > SEGMENT_SIZE) this.#close(false)
-    this.kept.push(new Kept(undefined, this.#size, length, xxHash32(bytes, start, length), file, index))
+    this.kept.push(new Kept(undefined, this.#size, length, hash, file, index))
     this.#size += length
     if (length <= SHORT) this.#short.add(bytes, start, length)
     else this.#parts.push(...this.#short.take(), bytes.subarray(start, start + length))

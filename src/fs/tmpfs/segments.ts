@@ -215,23 +215,42 @@ export class Segments {
 
   /** The bytes of a page. Errors: EIO if they are not what was stored. */
   peek(kept: Kept, pool: PagePool): Uint8Array {
-    const { segment, offset, length, hash } = kept
+    const { segment, offset, length } = kept
     const bytes = length === PAGE_SIZE ? pool.take() : new Uint8Array(length)
     if (!segment) return bytes
-    const fault = (why: string) => {
-      segment.damaged = true
-      this.#whole.delete(segment)
-      return new ErrnoError('EIO', undefined, `page ${kept.index} of inode ${kept.file.ino} in the volume: ${why}`)
+    const whole = this.#wholeOf(segment)
+    if (whole) bytes.set(whole.subarray(offset, offset + length))
+    else {
+      try {
+        this.#copy(segment, offset, bytes)
+      } catch (failure) {
+        throw this.#fault(kept, segment, failure instanceof Error ? failure.message : String(failure))
+      }
     }
-    try {
-      const whole = segment.value instanceof Uint8Array ? segment.value : this.#whole.get(segment)
-      if (whole instanceof Uint8Array) bytes.set(whole.subarray(offset, offset + length))
-      else this.#copy(segment, offset, bytes)
-    } catch (failure) {
-      throw fault(failure instanceof Error ? failure.message : String(failure))
-    }
-    if (xxHash32(bytes) !== hash) throw fault('its stored bytes are damaged')
+    return this.#checked(kept, segment, bytes)
+  }
+
+  /** The same, where they are in memory if their segment is. */
+  view(kept: Kept, pool: PagePool): Uint8Array {
+    const { segment, offset, length } = kept
+    const whole = segment && this.#wholeOf(segment)
+    return whole ? this.#checked(kept, segment, whole.subarray(offset, offset + length)) : this.peek(kept, pool)
+  }
+
+  #wholeOf(segment: Segment): Uint8Array | undefined {
+    const whole = segment.value instanceof Uint8Array ? segment.value : this.#whole.get(segment)
+    return whole instanceof Uint8Array ? whole : undefined
+  }
+
+  #checked(kept: Kept, segment: Segment, bytes: Uint8Array): Uint8Array {
+    if (xxHash32(bytes) !== kept.hash) throw this.#fault(kept, segment, 'its stored bytes are damaged')
     return bytes
+  }
+
+  #fault({ index, file }: Kept, segment: Segment, why: string): ErrnoError {
+    segment.damaged = true
+    this.#whole.delete(segment)
+    return new ErrnoError('EIO', undefined, `page ${index} of inode ${file.ino} in the volume: ${why}`)
   }
 
   #copy(segment: Segment, offset: number, bytes: Uint8Array): void {
@@ -289,8 +308,9 @@ export class Segments {
     return coming.length > 0 ? Promise.all(coming) : undefined
   }
 
-  /** Lets go of what was asked for. */
-  forget(): void {
-    this.#whole.clear()
+  /** Lets go of what was asked for, of one segment or of all. */
+  forget(segment?: Segment): void {
+    if (segment) this.#whole.delete(segment)
+    else this.#whole.clear()
   }
 }
