@@ -19,7 +19,6 @@ import { Vfs } from '../../src/vfs/vfs.ts'
 
 const MiB = 1 << 20
 const PAGE = 65_536
-const REST = 5000
 
 const host = createVolumeHost({ awaited: (work) => work })
 const clock = createClock()
@@ -123,6 +122,19 @@ function putFiles(records: IDBObjectStore, count: number, data: Uint8Array, firs
 
 const createFiles = (files: KeptFiles, count: number, data: Uint8Array, directory: (i: number) => string) => {
   for (let i = 0; i < count; i++) write(files, `${directory(i)}file${i}`, data)
+}
+
+/** Closes a volume after it, and the disk, had time for what is to be done when nobody waits. */
+async function restOf(files: KeptFiles, ms: number): Promise<void> {
+  await files.sync()
+  await new Promise((resolve) => setTimeout(resolve, ms))
+  await files.close()
+}
+
+/** 64 KiB anywhere in a volume of files of a MiB. */
+function rewrite(files: KeptFiles, bytes: number): void {
+  const file = Math.floor((Math.random() * bytes) / MiB)
+  write(files, `file${file}`, random(PAGE), PAGE * Math.floor((Math.random() * MiB) / PAGE))
 }
 
 const works = {
@@ -234,52 +246,47 @@ const works = {
     return { ms, read, bytes }
   },
 
-  /** A volume whose size is rewritten `times` times, 64 KiB at random places, synced every 4 MiB. */
-  async rewritten({ bytes, times }: { bytes: number; times: number }) {
+  /** A volume of so many bytes, in files of a MiB, that had a rest before it was closed. */
+  async filled({ bytes, rest }: { bytes: number; rest: number }) {
     const id = freshName()
-    let files = await open(id)
-    const file = MiB
-    const count = bytes / file
-    for (let i = 0; i < count; i++) await writeMuch(files, `file${i}`, random(file))
-    await files.sync()
-    const piece = random(PAGE)
-    const rewrite = () => {
-      const at = PAGE * Math.floor((Math.random() * file) / PAGE)
-      new DataView(piece.buffer).setFloat64(0, Math.random())
-      write(files, `file${Math.floor(Math.random() * count)}`, piece, at)
-    }
-    const reopen = async () => {
+    const files = await open(id)
+    for (let i = 0; i < bytes / MiB; i++) await writeMuch(files, `file${i}`, random(MiB))
+    await restOf(files, rest)
+    return id
+  },
+  async mountOf(id: string) {
+    let files: KeptFiles | undefined
+    const ms = await timed(async () => {
       files = await open(id)
+    })
+    await files!.close()
+    return ms
+  },
+  /** The median of some, each of 64 KiB. */
+  async syncOf({ id, bytes }: { id: string; bytes: number }) {
+    const files = await open(id)
+    const syncs: number[] = []
+    for (let i = 0; i < 21; i++) {
+      rewrite(files, bytes)
+      syncs.push(await timed(() => files.sync()))
     }
-    /** When the disk and the cleaner have had a rest. */
-    const costs = async () => {
-      await new Promise((resolve) => setTimeout(resolve, REST))
-      const mounts: number[] = []
-      for (let i = 0; i < 5; i++) {
-        await files.close()
-        mounts.push(await timed(reopen))
-      }
-      const syncs: number[] = []
-      for (let i = 0; i < 20; i++) {
-        rewrite()
-        syncs.push(await timed(() => files.sync()))
-      }
-      syncs.sort((a, b) => a - b)
-      return { mount: Math.min(...mounts), sync: syncs[10]! }
-    }
-    const before = await costs()
+    await files.close()
+    return syncs.sort((a, b) => a - b)[10]!
+  },
+  /** The whole size `times` times, 64 KiB at random places, synced every 4 MiB. */
+  async rewritten({ id, bytes, times, rest }: { id: string; bytes: number; times: number; rest: number }) {
+    const files = await open(id)
     let longestStep = 0
     for (let done = 0; done < times * bytes; done += 4 * MiB) {
-      for (let part = 0; part < 4 * MiB; part += PAGE) rewrite()
+      for (let part = 0; part < 4 * MiB; part += PAGE) rewrite(files, bytes)
       await files.sync()
       longestStep = Math.max(longestStep, files.store.usage.longestStep)
     }
     const { stored, live } = files.store.usage
-    const after = await costs()
-    await files.close()
-    await host.remove(id)
-    return { before, after, stored, live, longestStep }
+    await restOf(files, rest)
+    return { stored, live, longestStep }
   },
+  remove: (id: string) => host.remove(id),
 
   // ---- the same work on ours and on peers: so many files of 1000 bytes, a sync every hundred
 

@@ -19,6 +19,9 @@ import { groupOf, INODES } from './tally.ts'
 /** A checkpoint begins when the log has grown so much, or by half of what the chunks take. */
 const LEAST_LOG = 512 * 1024
 const MOST_RECORDS = 1000
+/** Or, where there is time, so much, and so much for each chunk that is to be written: a short log is quickly read. */
+const IDLE_LOG = 8 * 1024
+const LOG_OF_CHUNK = 4096
 /** Milliseconds of a step. */
 const STEP = 4
 
@@ -61,9 +64,15 @@ export class Checkpoint {
     if (part === 0) this.#lastStale = groupOf(ino)
   }
 
-  /** Whether the next commit is to write chunks, whether anything else has changed or not. */
-  wants(logBytes: number, position: number): boolean {
-    if (!this.#underWay && (logBytes > Math.max(LEAST_LOG, this.#chunkBytes / 2) || this.#records > MOST_RECORDS)) {
+  /** Whether one would begin if there is time. */
+  isWorthIt(logBytes: number): boolean {
+    return logBytes > Math.max(IDLE_LOG, this.#stale.size * LOG_OF_CHUNK)
+  }
+
+  /** Whether the next commit is to write chunks, whether anything else has changed or not; `idle` if nothing has. */
+  wants(logBytes: number, position: number, idle: boolean): boolean {
+    const isLong = logBytes > Math.max(LEAST_LOG, this.#chunkBytes / 2) || this.#records > MOST_RECORDS
+    if (!this.#underWay && (isLong || (idle && this.isWorthIt(logBytes)))) {
       this.#underWay = { tail: position, left: new Set(), written: new Map() }
       this.#records = 0
       this.#chunkBytes = 0

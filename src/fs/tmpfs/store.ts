@@ -212,7 +212,12 @@ export class Store implements JournalOwner {
    * ESTALE.
    */
   async claim({ contested }: { readonly contested: boolean }): Promise<void> {
-    for (const segment of this.segments.byId.values()) if (isUnused(segment)) this.segments.dead.add(segment)
+    for (const segment of this.segments.byId.values()) {
+      if (!isUnused(segment)) continue
+      // One that the log tells of and that has gone since has no record.
+      if (segment.size === 0) this.segments.remove(segment)
+      else this.segments.dead.add(segment)
+    }
     this.#collect()
     const position = this.#position + 1
     const head = { ...this.#head, epoch: this.#head.epoch + 1, position }
@@ -358,8 +363,9 @@ export class Store implements JournalOwner {
 
   /** Takes all that has changed, as it is at this moment. */
   #freeze(bare: boolean): Commit | undefined {
+    const isIdle = this.journal.changes.size === 0
     const { moves, more } = bare ? NO_MOVES : this.#chooseMoves()
-    const pendingChunks = !bare && this.#checkpoint.wants(this.#logBytes, this.#position + 1)
+    const pendingChunks = !bare && this.#checkpoint.wants(this.#logBytes, this.#position + 1, isIdle)
     if (this.journal.changes.size === 0 && !pendingChunks && !this.#hasUnneeded) {
       if (more) this.#arm(UPKEEP_AFTER)
       return undefined
@@ -481,7 +487,10 @@ export class Store implements JournalOwner {
   /** Something to do that nobody waits for. */
   get #hasUpkeep(): boolean {
     return (
-      this.#checkpoint.isUnderWay || isCleaningWanted(this.segments, this.#trees.pinned) || this.#trees.garbage.size > 0
+      this.#checkpoint.isUnderWay ||
+      this.#checkpoint.isWorthIt(this.#logBytes) ||
+      isCleaningWanted(this.segments, this.#trees.pinned) ||
+      this.#trees.garbage.size > 0
     )
   }
 
