@@ -100,7 +100,11 @@ try {
   /** @type {Record<keyof typeof STORE_ROWS, () => Promise<any>>} */
   const measures = {
     large: () => inTurn({ large: size.large, barePuts: size.large }),
-    files: () => inTurn({ manyFiles: size.files, bareFiles: size.files }),
+    files: async () => {
+      // Of what is bare there is nothing to be compiled; ours is measured when it has been.
+      await inTurn({ manyFiles: size.files }, 2 * size.passes)
+      return inTurn({ manyFiles: size.files, bareFiles: size.files })
+    },
     each: () => inTurn({ syncEach: size.each, bareEach: size.each }),
     mount: () => run('mount', { count: size.mount, passes: size.passes }),
     peers: () => inTurn({ ours: size.peers, zenfs: size.peers, jco: size.peers }, Math.min(2, size.passes)),

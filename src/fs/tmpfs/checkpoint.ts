@@ -19,8 +19,7 @@ import { groupOf, INODES } from './tally.ts'
 /** A checkpoint begins when the log has grown so much, or by half of what the chunks take. */
 const LEAST_LOG = 512 * 1024
 const MOST_RECORDS = 1000
-/** Or, where there is time, so much, and so much for each chunk that is to be written: a short log is quickly read. */
-const IDLE_LOG = 8 * 1024
+/** Or, where there is time, so much for each chunk that is to be written: a short log is quickly read. */
 const LOG_OF_CHUNK = 4096
 /** Milliseconds of a step. */
 const STEP = 4
@@ -66,7 +65,7 @@ export class Checkpoint {
 
   /** Whether one would begin if there is time. */
   isWorthIt(logBytes: number): boolean {
-    return logBytes > Math.max(IDLE_LOG, this.#stale.size * LOG_OF_CHUNK)
+    return logBytes > Math.max(1, this.#stale.size) * LOG_OF_CHUNK
   }
 
   /** Whether the next commit is to write chunks, whether anything else has changed or not; `idle` if nothing has. */

@@ -1,5 +1,5 @@
 /**
- * Where the bytes of pages lie in a store: in segments of up to about a megabyte, pages of any files one behind the other. A
+ * Where the bytes of pages lie in a store: in segments of up to two megabytes, pages of any files one behind the other. A
  * segment never changes; its pages die one by one, and with the last of them its record goes, or, where a record of the log carries
  * it, need not stay for its sake.
  *
@@ -17,12 +17,12 @@ import type { TmpfsFile } from './inodes.ts'
 import type { KeyValueStore, StoredValue } from './key-value-store.ts'
 import { segmentKey } from './records.ts'
 
-export const SEGMENT_SIZE = 1 << 20
+export const SEGMENT_SIZE = 2 << 20
 /** Pages are read in windows of this at most, since one call to the host costs about the same for 4 KiB as for these. */
 const MOST_IN_WINDOW = 256 * 1024
 const MOST_WINDOWS = 16
 /** Segments that are in memory as a whole, to be cleaned. */
-const MOST_WHOLE = 8
+const MOST_WHOLE = 4
 const MOST_SMALL = 256
 const NO_BYTES = new Uint8Array(0)
 const DEFAULT_LIMIT = 64 << 20
