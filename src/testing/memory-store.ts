@@ -105,17 +105,20 @@ export class MemoryStore implements KeyValueStore {
   }
 
   read(value: StoredValue, start: number, length: number): Uint8Array {
-    return (value as MemoryBlob).bytes.slice(start, start + length)
+    return bytesOf(value, start, length)
   }
 
   async fetch(value: StoredValue, start: number, length: number): Promise<Uint8Array> {
-    return this.read(value, start, length)
+    return bytesOf(value, start, length)
   }
 
   async close(): Promise<void> {
     await this.#running
   }
 }
+
+const bytesOf = (value: StoredValue, start: number, length: number) =>
+  (value as MemoryBlob).bytes.slice(start, start + length)
 
 const sizeOf = (value: StoredValue | undefined) =>
   value === undefined ? 0 : value instanceof Uint8Array ? value.length : value.size

@@ -13,7 +13,7 @@ import type { TmpfsNode } from './inodes.ts'
 import { COOKIES_OF_PART, PAGES_OF_PART, partOfCookie, partOfPage, writeItem } from './items.ts'
 import type { RecordChange } from './key-value-store.ts'
 import type { NodeTable } from './node-table.ts'
-import { begin, chunkKey, type Root } from './records.ts'
+import { begin, chunkKey, type LastNumbers, type Root } from './records.ts'
 import { groupOf, INODES } from './tally.ts'
 
 /** A checkpoint begins when the log has grown so much, or by half of what the chunks take. */
@@ -95,7 +95,7 @@ export class Checkpoint {
     nodes: NodeTable,
     store: string,
     root: Root,
-    numbers: Pick<Root, 'lastIno' | 'lastSegment'>,
+    numbers: LastNumbers,
   ): { records: RecordChange[]; root: Root | undefined } {
     const { lastChunk } = root
     this.lastChunk = Math.max(this.lastChunk, lastChunk)

@@ -128,7 +128,8 @@ export class Commit {
     const { checkpoint, filesystem, segments, tip } = this.#from
     const carried = this.#carried
     const log = beginLog(carried)
-    writeLogHead(log, { ...tip, position: this.position }, filesystem.lastIno, segments.lastId)
+    const last = { lastIno: filesystem.lastIno, lastSegment: segments.lastId }
+    writeLogHead(log, { ...tip, position: this.position }, last)
     for (const [node, change] of this.changes) {
       checkpoint.changed(node.ino, 0)
       for (const part of change.parts) checkpoint.changed(node.ino, part)

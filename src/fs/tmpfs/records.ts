@@ -55,16 +55,22 @@ export interface Tip {
   readonly position: number
 }
 
+/** New numbers are above these. */
+export interface LastNumbers {
+  readonly lastIno: number
+  readonly lastSegment: number
+}
+
 /** What stands before the items of a log record. */
-export function writeLogHead(log: ByteWriter, { store, position }: Tip, lastIno: number, lastSegment: number): void {
+export function writeLogHead(log: ByteWriter, { store, position }: Tip, { lastIno, lastSegment }: LastNumbers): void {
   log.text(store)
   for (const number of [position, lastIno, lastSegment]) log.number(number)
 }
 
 /** A log record that says nothing but that it is there. */
-export function emptyLog(kind: 'log' | 'fence', tip: Tip, lastIno: number, lastSegment: number): Uint8Array {
+export function emptyLog(kind: 'log' | 'fence', tip: Tip, last: LastNumbers): Uint8Array {
   const log = begin(kind)
-  writeLogHead(log, tip, lastIno, lastSegment)
+  writeLogHead(log, tip, last)
   return log.sealed()
 }
 
@@ -155,15 +161,12 @@ export function decodeHead(bytes: unknown): Head {
 export type LogRange = readonly [first: number, last: number]
 
 /** Which chunks and which log records make the tree: the chunks, then the ranges, then all from `tail` on. */
-export interface Root {
+export interface Root extends LastNumbers {
   readonly store: string
   /** The chunks of metadata: what each is of, and the number of its record. */
   readonly chunks: ReadonlyMap<string, number>
   readonly ranges: readonly LogRange[]
   readonly tail: number
-  /** New numbers are above these. */
-  readonly lastIno: number
-  readonly lastSegment: number
   readonly lastChunk: number
 }
 

@@ -4,7 +4,9 @@ import { pictureOf } from '../../testing/conformance/picture.ts'
 import { outcome } from '../../testing/host-world.ts'
 import { KeptFiles, type KeptOptions } from '../../testing/kept-files.ts'
 import { MemoryStore } from '../../testing/memory-store.ts'
+import { ByteWriter } from './bytes.ts'
 import { xxHash32 } from './hash.ts'
+import { decodeHead } from './records.ts'
 
 const again = (records: MemoryStore, options?: KeptOptions) => KeptFiles.open(new MemoryStore(records.records), options)
 
@@ -288,8 +290,125 @@ test('snapshots are taken, rolled back to and deleted without a byte of data bei
   await last.close()
 })
 
-test('after ten times its size was rewritten, a volume takes less than twice its data, and its log is short', async () => {
+/** A change of a few bytes, so many times, each synced: enough of them make a checkpoint. */
+async function count(files: KeptFiles, times: number): Promise<void> {
+  for (let i = 0; i < times; i++) {
+    files.actor.write('counter', String(i))
+    await files.sync()
+  }
+}
+
+const logs = (records: MemoryStore) => [...records.records.keys()].filter((key) => key.startsWith('log/')).length
+
+test('what the log carries is there after the log went, and the log does not stay for it', async () => {
   const records = new MemoryStore()
+  const files = await KeptFiles.open(records)
+  for (let i = 0; i < 20; i++) {
+    files.actor.write(`small${i}`, `text ${i}`)
+    await files.sync()
+  }
+  await files.store.takeSnapshot('then')
+  for (let i = 0; i < 10; i++) files.task.unlinkat(AT_FDCWD, `small${i}`, 0)
+  await count(files, 3000)
+  expect(logs(records)).toBeLessThan(1300)
+  const picture = pictureOf(files.filesystem)
+  await files.close()
+  const reloaded = await again(records)
+  expect(pictureOf(reloaded.filesystem)).toEqual(picture)
+  for (let i = 10; i < 20; i++) expect(reloaded.actor.read(`small${i}`)).toBe(`text ${i}`)
+  await reloaded.store.rollBack('then')
+  const back = await again(records)
+  for (let i = 0; i < 20; i++) expect(back.actor.read(`small${i}`)).toBe(`text ${i}`)
+  await back.store.deleteSnapshot('then')
+  await back.close()
+})
+
+test('an owner that was replaced long ago, and knows nothing of it, can commit nothing', async () => {
+  const records = new MemoryStore()
+  const frozen = await KeptFiles.open(records)
+  frozen.actor.write('f', 'first')
+  await frozen.sync()
+  const second = await again(records, { contested: true })
+  await count(second, 2100)
+  await second.close()
+  const third = await again(records, { contested: false })
+  await count(third, 1100)
+  frozen.actor.write('f', 'late')
+  expect(await failure(frozen.sync())).toMatch(/^ESTALE/)
+  await third.close()
+  const last = await again(records)
+  expect([last.actor.read('f'), last.actor.read('counter')]).toEqual(['first', '1099'])
+  await last.close()
+})
+
+test('an owner that others can only have ended before leaves nothing behind that stays', async () => {
+  const records = new MemoryStore()
+  for (let i = 0; i < 30; i++) {
+    const files = await again(records, { contested: false })
+    files.actor.write('f', String(i))
+    await files.close()
+  }
+  const files = await again(records, { contested: false })
+  await count(files, 1100)
+  expect(logs(records)).toBeLessThan(200)
+  await files.close()
+})
+
+test('a volume of format 1 is read, and written as format 2 from then on', async () => {
+  const records = new MemoryStore()
+  const files = await KeptFiles.open(records, { contested: false })
+  files.actor.mkdir('d')
+  files.actor.write('d/a', 'a'.repeat(30_000))
+  files.actor.write('big', 'b'.repeat(3 << 20))
+  await files.sync()
+  files.actor.chmod('d/a', 0o600)
+  const picture = pictureOf(files.filesystem)
+  await files.close()
+  const sealed = (write: (writer: ByteWriter) => void) => {
+    const writer = new ByteWriter()
+    write(writer)
+    return writer.sealed()
+  }
+  for (const [key, value] of records.records) {
+    if (!(value instanceof Uint8Array) || /^(segment|reserve)/.test(key)) continue
+    const body = value.slice(1, -4)
+    records.records.set(
+      key,
+      sealed((writer) => {
+        writer.byte(1)
+        if (key !== 'head') return writer.raw(body)
+        // There it said where the log ends.
+        const { store, epoch } = decodeHead(value)
+        writer.byte(1)
+        writer.text(store)
+        writer.number(epoch)
+        writer.number(logs(records))
+      }),
+    )
+  }
+  const before = new Map(records.records)
+  const shown = await again(records, { readonly: true })
+  expect(pictureOf(shown.filesystem)).toEqual(picture)
+  await shown.close()
+  expect(records.records).toEqual(before)
+  const migrated = await again(records)
+  expect(pictureOf(migrated.filesystem)).toEqual(picture)
+  migrated.actor.write('new', 'text')
+  await migrated.close()
+  expect((records.records.get('head') as Uint8Array)[0]).toBe(2)
+  const last = await again(records)
+  expect([last.actor.read('new'), has(last, 'big', 'b'.repeat(3 << 20))]).toEqual(['text', true])
+  await last.close()
+})
+
+test('after ten times its size was rewritten, a volume takes less than twice its data, and nothing was held up by the disk', async () => {
+  const records = new MemoryStore()
+  let reads = 0
+  const read = records.read.bind(records)
+  records.read = (...range) => {
+    reads++
+    return read(...range)
+  }
   const files = await KeptFiles.open(records)
   const size = 8 << 20
   files.actor.write('f', 'f'.repeat(size))
@@ -311,6 +430,7 @@ test('after ten times its size was rewritten, a volume takes less than twice its
   const { stored, live } = files.store.usage
   expect(live).toBe(size)
   expect(stored).toBeLessThan(2 * live)
+  expect(reads).toBe(0)
   await files.close()
   const before = pictureOf(files.filesystem)
   const reloaded = await again(records)

@@ -4,8 +4,7 @@
  * state is written down in chunks, a few with each commit, and when all that had changed are there, the log before them goes.
  *
  * Invariants: one commit is under way at a time. A log record is written only when every segment that it refers to is on disk.
- * Every transaction is strict, and compares the head or makes the next log record, so that none happens to a store which is another's
- * or was cleared. What a commit found is, until it is done, in its `Commit`; if it fails, all of it has changed again.
+ * What a commit found is, until it is done, in its `Commit`; if it fails, all of it has changed again.
  */
 
 import { ErrnoError } from '../../abi/errno.ts'
@@ -19,16 +18,14 @@ import type { TmpfsNode } from './inodes.ts'
 import { Journal, type JournalOwner } from './journal.ts'
 import { type KeyValueStore, type RecordChange, type StoredValue, StoreFailure } from './key-value-store.ts'
 import { NodeTable } from './node-table.ts'
+import { meaningOf, Ownership, stale } from './ownership.ts'
 import {
   carriedBy,
-  decodeHead,
   decodeRoot,
-  emptyLog,
-  encodeHead,
   encodeRoot,
   encodeSnapshot,
   HEAD,
-  type Head,
+  type LastNumbers,
   type LogRange,
   logKey,
   newRecords,
@@ -37,10 +34,8 @@ import {
   ROOT,
   type Root,
   snapshotKey,
-  type Tip,
 } from './records.ts'
 import { isUnused, type Segment, Segments } from './segments.ts'
-import { meaningOf, stale } from './store-errors.ts'
 import { StoredTree } from './stored-tree.ts'
 import type { Tmpfs } from './tmpfs.ts'
 import { Trees } from './trees.ts'
@@ -105,10 +100,7 @@ export class Store implements JournalOwner {
   readonly #readonly: boolean
   readonly #nodes: NodeTable
   #filesystem!: Tmpfs
-  #head: Head
-  /** The number of the last log record. */
-  #position: number
-  #headRecord: Uint8Array
+  readonly #owner: Ownership
   #root: Root
   #reserved = false
   #flight: Promise<void> | undefined
@@ -140,14 +132,8 @@ export class Store implements JournalOwner {
       this.#close = resolve
     })
     this.closed.catch(() => {})
-    this.#headRecord = loaded.get(HEAD) as Uint8Array
-    this.#head = decodeHead(this.#headRecord)
     this.#root = decodeRoot(loaded.get(ROOT))
-    if (this.#root.store !== this.#head.store) {
-      const rule = 'the records "head" and "root" are of two stores'
-      throw new ErrnoError('EIO', undefined, `volume "${options.name}": ${rule}`)
-    }
-    this.#position = endOfLog(loaded, this.#head, this.#root)
+    this.#owner = new Ownership(options.name, options.records, loaded, this.#root)
     this.#reserved = loaded.has(RESERVE)
     this.#trees = new Trees(loaded)
     for (const [key, value] of loaded) {
@@ -155,7 +141,7 @@ export class Store implements JournalOwner {
       const carried = key.startsWith('log/') ? carriedBy(key, value) : undefined
       if (carried) this.segments.add(carried.id, carried.bytes.length, carried.bytes, true, key)
     }
-    const tree = new StoredTree(loaded, this.#tip, this.#root, {
+    const tree = new StoredTree(loaded, this.#owner.tip, this.#root, {
       ...{ segments: this.segments, volume: options.name, rescue },
       touched: (ino, part) => this.#checkpoint.changed(ino, part),
     })
@@ -203,10 +189,6 @@ export class Store implements JournalOwner {
     return this.#nodes.named(ino)
   }
 
-  get #tip(): Tip {
-    return { store: this.#head.store, position: this.#position }
-  }
-
   /**
    * Becomes the one owner: whoever was it before cannot commit any more; `contested` if he may be there still. Errors: EIO, ENOSPC,
    * ESTALE.
@@ -219,40 +201,16 @@ export class Store implements JournalOwner {
       else this.segments.dead.add(segment)
     }
     this.#collect()
-    const position = this.#position + 1
-    const head = { ...this.#head, epoch: this.#head.epoch + 1, position }
-    const kind = contested ? 'fence' : 'log'
-    const log = emptyLog(kind, { ...head, position }, this.#filesystem.lastIno, this.segments.lastId)
     const dead = this.#deadSegments()
     const garbage = [...this.#trees.garbage, ...keysOf(dead)]
-    await this.#transact([
-      ...deletions(garbage),
-      { key: logKey(position), value: log, isNew: true },
-      { key: HEAD, value: encodeHead(head) },
-    ]).catch((failure) => {
-      throw meaningOf(failure, this.#options.name, this.#head)
-    })
-    this.#head = head
-    this.#headRecord = encodeHead(head)
-    this.#position = position
-    if (!contested) this.#trees.wrote([logKey(position)])
+    await this.#owner.claim(deletions(garbage), this.#lastNumbers, contested)
+    if (!contested) this.#trees.wrote([logKey(this.#owner.position)])
     this.#removed(garbage, dead)
     if (!this.#nodes.has(this.#filesystem.root.ino)) this.journal.changed(this.#filesystem.root as TmpfsNode)
   }
 
-  /** One strict transaction of ours. */
-  #transact(changes: readonly RecordChange[]): Promise<void> {
-    return this.#records.commit(changes, { key: HEAD, value: this.#headRecord })
-  }
-
-  /** One that goes on with the log, which makes sure by itself that nobody else did. */
-  async #append(changes: readonly RecordChange[]): Promise<void> {
-    try {
-      await this.#records.commit(changes)
-    } catch (failure) {
-      if (!(failure instanceof StoreFailure && failure.reason === 'guard')) throw failure
-      throw new StoreFailure('guard', failure.message, await this.#records.get(HEAD))
-    }
+  get #lastNumbers(): LastNumbers {
+    return { lastIno: this.#filesystem.lastIno, lastSegment: this.segments.lastId }
   }
 
   get dirty(): boolean {
@@ -365,7 +323,7 @@ export class Store implements JournalOwner {
   #freeze(bare: boolean): Commit | undefined {
     const isIdle = this.journal.changes.size === 0
     const { moves, more } = bare ? NO_MOVES : this.#chooseMoves()
-    const pendingChunks = !bare && this.#checkpoint.wants(this.#logBytes, this.#position + 1, isIdle)
+    const pendingChunks = !bare && this.#checkpoint.wants(this.#logBytes, this.#owner.position + 1, isIdle)
     if (this.journal.changes.size === 0 && !pendingChunks && !this.#hasUnneeded) {
       if (more) this.#arm(UPKEEP_AFTER)
       return undefined
@@ -374,7 +332,7 @@ export class Store implements JournalOwner {
     this.#writtenBytes -= bytes
     return new Commit({
       ...{ journal: this.journal, segments: this.segments, records: this.#records, nodes: this.#nodes },
-      ...{ checkpoint: this.#checkpoint, filesystem: this.#filesystem, tip: this.#tip, root: this.#root },
+      ...{ checkpoint: this.#checkpoint, filesystem: this.#filesystem, tip: this.#owner.tip, root: this.#root },
       ...{ moves, bytes, bare, ticket: this.#waiters.begin() },
       garbage: [...this.#trees.garbage],
       dead: () => this.#deadSegments(),
@@ -390,18 +348,18 @@ export class Store implements JournalOwner {
   }
 
   async #write(commit: Commit): Promise<void> {
-    const groups = commit.first.map((changes) => this.#transact(changes))
+    const groups = commit.first.map((changes) => this.#owner.transact(changes))
     for (const outcome of await Promise.allSettled(groups)) if (outcome.status === 'rejected') throw outcome.reason
     const changes = commit.last
     try {
-      await this.#append(changes)
+      await this.#owner.append(changes)
     } catch (failure) {
       // What frees space may need a little for itself: that is what the reserve is for.
       const { isSmall } = commit
       if (!(failure instanceof StoreFailure && failure.reason === 'full' && isSmall && this.#reserved)) throw failure
       this.#reserved = false
-      await this.#transact([{ key: RESERVE, value: undefined }])
-      await this.#append(changes)
+      await this.#owner.transact([{ key: RESERVE, value: undefined }])
+      await this.#owner.append(changes)
     }
   }
 
@@ -409,7 +367,7 @@ export class Store implements JournalOwner {
     this.#flight = undefined
     this.#carriesChanges = false
     this.#failed = undefined
-    this.#position = commit.position
+    this.#owner.position = commit.position
     this.#trees.wrote([logKey(commit.position), ...commit.chunks.map(({ key }) => key)])
     this.#removed(commit.garbage, commit.dead)
     this.#logBytes += commit.log.length
@@ -451,7 +409,7 @@ export class Store implements JournalOwner {
   #broke(commit: Commit, failure: unknown): void {
     this.#flight = undefined
     this.#carriesChanges = false
-    const error = meaningOf(failure, this.#options.name, this.#head)
+    const error = this.#owner.meaningOf(failure)
     this.#failed = error
     if (failure instanceof StoreFailure && failure.reason === 'guard') this.#lost = error
     commit.undo()
@@ -495,7 +453,7 @@ export class Store implements JournalOwner {
   }
 
   #collect(): void {
-    this.#trees.collect(this.#root, this.#position, this.segments.byId.values())
+    this.#trees.collect(this.#root, this.#owner.position, this.segments.byId.values())
   }
 
   /** A transaction apart from commits, when there is nothing to commit; what it is made of is asked for then. */
@@ -513,14 +471,14 @@ export class Store implements JournalOwner {
     let failure: unknown
     const ticket = this.#waiters.begin()
     this.#flightTicket = ticket
-    this.#flight = this.#transact(changes).then(
+    this.#flight = this.#owner.transact(changes).then(
       () => {
         this.#flight = undefined
         result = done()
       },
       (reason) => {
         this.#flight = undefined
-        failure = meaningOf(reason, this.#options.name, this.#head)
+        failure = this.#owner.meaningOf(reason)
       },
     )
     await this.#flight
@@ -549,11 +507,16 @@ export class Store implements JournalOwner {
 
   /** The root of the tree as it is, whatever comes behind it in the log. */
   #closedRoot(): Root {
-    const position = this.#position
+    const position = this.#owner.position
     const { ranges, tail } = this.#root
-    const numbers = { lastIno: this.#filesystem.lastIno, lastSegment: this.segments.lastId }
     const all: LogRange[] = position >= tail ? [...ranges, [tail, position]] : [...ranges]
-    return { ...this.#root, ...numbers, lastChunk: this.#checkpoint.lastChunk, ranges: all, tail: position + 1 }
+    return {
+      ...this.#root,
+      ...this.#lastNumbers,
+      lastChunk: this.#checkpoint.lastChunk,
+      ranges: all,
+      tail: position + 1,
+    }
   }
 
   /** Errors: ENOENT; as sync. */
@@ -575,7 +538,7 @@ export class Store implements JournalOwner {
     return this.#apart(() => {
       const { root } = this.#trees.snapshot(name)
       const { lastIno, lastSegment, lastChunk } = this.#closedRoot()
-      const tail = this.#position + 1
+      const tail = this.#owner.position + 1
       const next = { ...root, tail, lastIno, lastSegment, lastChunk }
       return {
         changes: [{ key: ROOT, value: encodeRoot(next) }],
@@ -628,13 +591,6 @@ export class Store implements JournalOwner {
       if (this.#wasDirty) this.#options.onDirty?.(false)
     }
   }
-}
-
-/** The number of the last log record. */
-function endOfLog(loaded: ReadonlyMap<string, StoredValue>, { position }: Head, { tail }: Root): number {
-  let end = Math.max(position, tail - 1)
-  for (const key of loaded.keys()) if (key.startsWith('log/')) end = Math.max(end, numberIn(key))
-  return end
 }
 
 const sizeOf = (value: StoredValue) => (value instanceof Uint8Array ? value.length : value.size)
