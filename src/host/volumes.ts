@@ -1,7 +1,7 @@
 /**
  * Volumes on the browser: a database each, a database for their names, and Web Locks for who may write.
  *
- * Invariant: every transaction that writes is strict.
+ * Invariants: every transaction that writes is strict, and waits until the browser writes to a log that has no half of a record in it.
  */
 
 import type { UseStore } from 'idb-keyval'
@@ -14,6 +14,7 @@ import {
 } from '../fs/tmpfs/key-value-store.ts'
 import type { VolumeHost } from '../oci/volumes.ts'
 import { createBlobReader } from './blob-reader.ts'
+import { beginNewLog } from './new-log.ts'
 import { type SiteStorage, storageOfSite } from './site-storage.ts'
 import { Database, deleteDatabase } from './store.ts'
 
@@ -36,13 +37,20 @@ export function createVolumeHost({ awaited, storage = storageOfSite() }: VolumeH
   const onLoss = (why: string) => {
     lost = why
   }
+  let newLog: Promise<void> | undefined
+  const isSafe = () => {
+    newLog ??= beginNewLog(indexedDB)
+    return newLog
+  }
   const names = new Database(CATALOGUE, { indexedDB, onLoss }).store({ durability: 'strict' })
-  const records = (name: string) => new IndexedRecords(new Database(name, { indexedDB, check: notCleared }), awaited)
+  const records = (name: string) =>
+    new IndexedRecords(new Database(name, { indexedDB, check: notCleared }), { awaited, isSafe })
   return {
     catalogue: () => allOf(names) as Promise<Map<string, string>>,
 
     async enter(changes, expected) {
       let fits = true
+      await isSafe()
       await names('readwrite', (records) => {
         const requests = [...expected].map(([name, id]) => ({ id, request: records.get(name) }))
         requests.at(-1)!.request.onsuccess = () => {
@@ -63,6 +71,7 @@ export function createVolumeHost({ awaited, storage = storageOfSite() }: VolumeH
 
     lock: (id, { takeover, lost }) =>
       new Promise((resolve, reject) => {
+        isSafe() // who locks is going to write
         // On plain http there are no locks: then the epoch alone decides whose commits count.
         const { locks } = navigator as { locks?: LockManager }
         if (!locks) return resolve({ unlock: () => {}, contested: true })
@@ -94,9 +103,11 @@ class IndexedRecords implements KeyValueStore {
   readonly #running = new Set<Promise<unknown>>()
 
   readonly #awaited: Awaited
+  readonly #isSafe: () => Promise<void>
 
-  constructor(database: Database, awaited: Awaited) {
+  constructor(database: Database, { awaited, isSafe }: { awaited: Awaited; isSafe: () => Promise<void> }) {
     this.#awaited = awaited
+    this.#isSafe = isSafe
     this.#database = database
     this.#use = this.#database.store({ durability: 'strict' })
   }
@@ -121,6 +132,7 @@ class IndexedRecords implements KeyValueStore {
 
   async #commit(changes: readonly RecordChange[], guard: Guard | undefined): Promise<void> {
     let other: { found: StoredValue | undefined } | undefined
+    await this.#isSafe()
     try {
       await this.#use('readwrite', (records) => {
         const request = guard && records.get(guard.key)
