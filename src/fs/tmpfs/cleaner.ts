@@ -85,9 +85,9 @@ export function chooseMoves(cleaning: Cleaning): { moves: readonly Move[]; more:
 export const isCleaningWanted = (segments: Segments, pinned: ReadonlySet<number>): boolean =>
   excess(segments, pinned, IDLE) > 0 || segments.hasManySmall
 
-/** When the cleaner can go on, if a commit must wait for it: so much is stored that what it has asked for has to come first. */
-export const cleaningBefore = (segments: Segments, pinned: ReadonlySet<number>): Promise<unknown> | undefined =>
-  excess(segments, pinned, LATE) > 0 ? segments.coming : undefined
+/** Whether writers have to wait for the cleaner, or more and more would be stored. */
+export const isCleaningLate = (segments: Segments, pinned: ReadonlySet<number>): boolean =>
+  excess(segments, pinned, LATE) > 0
 
 interface Step {
   readonly moves: Move[]

@@ -12,7 +12,7 @@ import { toHex } from '../../abi/hex.ts'
 import type { Clock, Entropy, Timer } from '../../abi/platform.ts'
 import { type Attempt, WaitQueue, WouldBlock } from '../../vfs/waiting.ts'
 import { Checkpoint } from './checkpoint.ts'
-import { chooseMoves, cleaningBefore, isCleaningWanted } from './cleaner.ts'
+import { chooseMoves, isCleaningLate, isCleaningWanted } from './cleaner.ts'
 import { Commit, deletions, keysOf } from './commit.ts'
 import type { TmpfsNode } from './inodes.ts'
 import { Journal, type JournalOwner } from './journal.ts'
@@ -283,7 +283,8 @@ export class Store implements JournalOwner {
   #start(): void {
     this.#stopTimer?.()
     this.#stopTimer = undefined
-    const before = cleaningBefore(this.segments, this.#trees.pinned)
+    // So much is stored that what the cleaner has asked for has to come first.
+    const before = isCleaningLate(this.segments, this.#trees.pinned) ? this.segments.coming : undefined
     if (!before) {
       this.#commit()
       return
@@ -354,9 +355,9 @@ export class Store implements JournalOwner {
     try {
       await this.#owner.append(changes)
     } catch (failure) {
-      // What frees space may need a little for itself: that is what the reserve is for.
-      const { isSmall } = commit
-      if (!(failure instanceof StoreFailure && failure.reason === 'full' && isSmall && this.#reserved)) throw failure
+      // What frees space may need a little for itself: that is what the reserve is for. And what was freed browsers give back late.
+      const mayUseReserve = this.#reserved && (commit.isSmall || this.#madeSpace)
+      if (!(failure instanceof StoreFailure && failure.reason === 'full' && mayUseReserve)) throw failure
       this.#reserved = false
       await this.#owner.transact([{ key: RESERVE, value: undefined }])
       await this.#owner.append(changes)
@@ -435,7 +436,7 @@ export class Store implements JournalOwner {
     }
     if (!this.#flight) {
       if (this.#failed) this.#arm(RETRY_AFTER)
-      else if (this.#writtenBytes > COMMIT_BYTES) this.#start()
+      else if (this.#writtenBytes > COMMIT_BYTES || isCleaningLate(this.segments, this.#trees.pinned)) this.#start()
       else if (this.journal.changes.size > 0) this.#arm(COMMIT_AFTER)
       else if (this.#hasUpkeep) this.#arm(UPKEEP_AFTER)
     }
