@@ -31,8 +31,6 @@
  * @property {number} terminations  of the kernel's Worker
  * @property {number} acks          messages that fsyncs had returned
  * @property {Map<Phase, number>} phases  how many kills fell where
- * @property {string[]} lost        why the browser itself had deleted all that it kept, each time that it had: no fault of ours, and nothing that
- *   we can mend (docs/rationale.md)
  * @property {string[]} violations
  */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
@@ -59,7 +57,7 @@ export async function crash({ kills, browser = 'chromium', seed = Date.now() % 1
   const guest = `/guests/${basename(await buildGuest('play.c'))}`
   const random = randomOf(seed, 0)
   /** @type {CrashReport} */
-  const report = { kills: 0, terminations: 0, acks: 0, phases: new Map(), lost: [], violations: [] }
+  const report = { kills: 0, terminations: 0, acks: 0, phases: new Map(), violations: [] }
   const folder = mkdtempSync(join(tmpdir(), 'runtab-crash-'))
   let volumes = 0
   let profile = ''
@@ -134,11 +132,7 @@ export async function crash({ kills, browser = 'chromium', seed = Date.now() % 1
       const when = aim.opening ? 'opening' : `${setting.platform}, at groups ${groups.join(' ')}`
       say(`${isOver ? 'end' : report.kills}: ${when}; ${phase}; ${report.acks} fsyncs; ${Date.now() - started} ms`)
       if (fault) {
-        if (lost === undefined) violated(fault)
-        else {
-          report.lost.push(lost)
-          say(`LOST by the browser (kill ${report.kills}, seed ${seed}): ${lost}`)
-        }
+        violated(lost === undefined ? fault : `the browser has deleted all that it kept: ${lost}`)
         say(`the profile is kept: ${profile}`)
         cpSync(profile, `${profile} violation`, { recursive: true })
         startAnew()
@@ -148,8 +142,7 @@ export async function crash({ kills, browser = 'chromium', seed = Date.now() % 1
     }
   } finally {
     await lives.close()
-    if (report.violations.length + report.lost.length === 0)
-      rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+    if (report.violations.length === 0) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
   return report
 

@@ -32,10 +32,8 @@ const options = /** @type {const} */ ({ kills, browser, seed, say: console.log }
 const { violations, ...report } = values.sqlite ? await crashDatabase(options) : await crash(options)
 const what = values.sqlite ? 'inserts had returned' : 'fsyncs had been acknowledged'
 console.log(`${report.acks} ${what}`)
-const { phases = [], lost = [] } = /** @type {Partial<import('./crash.mjs').CrashReport>} */ (report)
+const { phases = [] } = /** @type {Partial<import('./crash.mjs').CrashReport>} */ (report)
 for (const [phase, times] of phases) console.log(`${times} ${times === 1 ? 'kill' : 'kills'} fell in: ${phase}`)
-for (const why of lost)
-  console.log(`the browser found its own database damaged, and had deleted all that it kept: ${why}`)
 if ('terminations' in report) console.log(`the kernel's Worker was terminated ${report.terminations} times, too`)
 console.log(`${report.kills} kills, ${violations.length} violations`)
 if (violations.length > 0) process.exitCode = 1
