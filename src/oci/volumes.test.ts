@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { decodeRoot, encodeRoot, ROOT, type Root } from '../fs/tmpfs/records.ts'
 import { bootWorld, treeOf } from '../host/world.ts'
 import { MemorySite } from '../testing/memory-site.ts'
+import type { MemoryStore } from '../testing/memory-store.ts'
 import type { Runtime } from './runtime.ts'
 
 const failure = (promise: Promise<unknown>): Promise<string> =>
@@ -99,6 +100,41 @@ test('a second tab is told who is busy, may read what was committed, and may tak
   const third = site.tab()
   await third.create('c', work())
   expect(await read(third, '/work/f')).toBe('three')
+})
+
+test('who takes a volume over has what its owner commits at that moment', async () => {
+  const site = new Site()
+  const opened: MemoryStore[] = []
+  const { open } = site.host
+  site.host.open = (id) => {
+    const records = open(id)
+    opened.push(records)
+    return records
+  }
+  const [first, second] = [site.tab(), site.tab()]
+  await first.create('c', work())
+  await write(first, '/work/f', 'one')
+  await first.files('c').sync()
+  await write(first, '/work/f', 'two')
+  let goOn = () => {}
+  opened[0]!.gate = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  const syncing = failure(first.files('c').sync())
+  site.host.open = (id) => {
+    site.host.open = open
+    const records = open(id)
+    const load = records.load.bind(records)
+    records.load = async () => {
+      const loaded = await load()
+      goOn()
+      await syncing
+      return loaded
+    }
+    return records
+  }
+  await second.create('c', work(['takeover']))
+  expect([await syncing, await read(second, '/work/f')]).toEqual(['done', 'two'])
 })
 
 test('volumes are renamed, deleted, snapshot and rolled back', async () => {

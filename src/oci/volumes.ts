@@ -147,7 +147,7 @@ export class Volumes {
     return this.#inTurn(how.readonly ? `${id} to read` : id, () => this.#acquire(name, id, how))
   }
 
-  async #acquire(name: string, id: string, how: Acquire): Promise<Acquired> {
+  async #acquire(name: string, id: string, how: Acquire, tries = 5): Promise<Acquired> {
     const { vfs } = this.#options
     const open = how.readonly ? undefined : this.#open.get(id)
     if (open) {
@@ -177,7 +177,11 @@ export class Volumes {
       return { mount, isNew, damage: [...store.damage, ...lost] }
     } catch (error) {
       store.release()
-      throw error
+      // Who lost it had a commit under way that came after what was read here.
+      const isLate = error instanceof ErrnoError && error.code === 'ESTALE' && tries > 1
+      if (!isLate) throw error
+      await store.closed.catch(() => {})
+      return this.#acquire(name, id, how, tries - 1)
     }
   }
 

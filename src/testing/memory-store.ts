@@ -34,6 +34,8 @@ export class MemoryStore implements KeyValueStore {
   readonly records: Map<string, StoredValue>
   /** Says what becomes of the nth transaction, counted from 0. */
   fate: (nth: number, changes: readonly RecordChange[]) => Fate = () => 'done'
+  /** What every transaction waits for. */
+  gate: Promise<unknown> | undefined
   transactions = 0
   /** Bytes that may be in it. */
   quota = Number.POSITIVE_INFINITY
@@ -70,7 +72,7 @@ export class MemoryStore implements KeyValueStore {
 
   async #commit(changes: readonly RecordChange[], guard: Guard | undefined): Promise<void> {
     // Time passes: what happens meanwhile must not matter.
-    for (let turn = 0; turn < 3; turn++) await undefined
+    for (let turn = 0; turn < 3; turn++) await this.gate
     if (this.#stopped) return new Promise(() => {})
     const fate = this.fate(this.transactions++, changes)
     if (fate === 'stop') {

@@ -39,7 +39,7 @@ export interface KeyValueStore {
 }
 
 /**
- * Why a transaction did not happen: no space was left, the guard's record is another one (`found`) what was to be new is not or all
+ * Why a transaction did not happen: no space was left, the guard's record is another one (`found`), what was to be new is not, all
  * is gone, or anything else, which the message says.
  */
 export class StoreFailure extends Error {

@@ -44,6 +44,9 @@ export function meaningOf(failure: unknown, name: string, head: Head | undefined
   return found.epoch === head.epoch ? fault('EIO', 'its log does not end where it was left') : stale(name)
 }
 
+const isGuard = (failure: unknown): failure is StoreFailure =>
+  failure instanceof StoreFailure && failure.reason === 'guard'
+
 export class Ownership {
   /** The number of the last log record. */
   position: number
@@ -72,7 +75,7 @@ export class Ownership {
 
   /**
    * Becomes the one owner: whoever was it before cannot commit any more; `contested` if he may be there still. `changes` go with it.
-   * Errors: EIO, ENOSPC, ESTALE.
+   * Errors: EIO, ENOSPC; ESTALE for a store that has changed since it was read.
    */
   async claim(changes: readonly RecordChange[], last: LastNumbers, contested: boolean): Promise<void> {
     const position = this.position + 1
@@ -83,8 +86,10 @@ export class Ownership {
       { key: logKey(position), value: log, isNew: true },
       { key: HEAD, value: headRecord },
     ]
-    await this.transact([...changes, ...ours]).catch((failure) => {
-      throw this.meaningOf(failure)
+    await this.transact([...changes, ...ours]).catch(async (failure) => {
+      if (!isGuard(failure)) throw this.meaningOf(failure)
+      const found = await this.#records.get(HEAD)
+      throw found ? stale(this.#name) : this.meaningOf(failure)
     })
     this.#head = head
     this.#headRecord = headRecord
@@ -101,7 +106,7 @@ export class Ownership {
     try {
       await this.#records.commit(changes)
     } catch (failure) {
-      if (!(failure instanceof StoreFailure && failure.reason === 'guard')) throw failure
+      if (!isGuard(failure)) throw failure
       throw new StoreFailure('guard', failure.message, await this.#records.get(HEAD))
     }
   }

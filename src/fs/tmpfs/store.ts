@@ -190,8 +190,8 @@ export class Store implements JournalOwner {
   }
 
   /**
-   * Becomes the one owner: whoever was it before cannot commit any more; `contested` if he may be there still. Errors: EIO, ENOSPC,
-   * ESTALE.
+   * Becomes the one owner: whoever was it before cannot commit any more; `contested` if he may be there still. Errors: EIO, ENOSPC;
+   * ESTALE for a store that has changed since it was opened: it is to be opened again.
    */
   async claim({ contested }: { readonly contested: boolean }): Promise<void> {
     for (const segment of this.segments.byId.values()) {
@@ -501,7 +501,11 @@ export class Store implements JournalOwner {
       const snapshot = { time: Number(this.#options.clock.realtime() / 1_000_000n), segments, root: this.#closedRoot() }
       return {
         changes: [{ key: snapshotKey(name), value: encodeSnapshot(snapshot) }],
-        done: () => this.#trees.setSnapshot(name, snapshot),
+        done: () => {
+          this.#trees.setSnapshot(name, snapshot)
+          // What the cleaner has asked for is pinned now.
+          this.segments.forget()
+        },
       }
     })
   }
