@@ -58,7 +58,7 @@ export interface Cleaning {
 export function chooseMoves(cleaning: Cleaning): { moves: readonly Move[]; more: boolean } {
   const { segments, pinned, waiting } = cleaning
   const tooMany = excess(segments, pinned, waiting ? BUSY : IDLE)
-  if (tooMany <= 0 && !segments.hasManySmall) {
+  if (tooMany <= 0 && !segments.hasManySmall(pinned)) {
     segments.forget()
     return { moves: [], more: false }
   }
@@ -83,7 +83,7 @@ export function chooseMoves(cleaning: Cleaning): { moves: readonly Move[]; more:
 
 /** Whether a cleaner that has time would find something to do. */
 export const isCleaningWanted = (segments: Segments, pinned: ReadonlySet<number>): boolean =>
-  excess(segments, pinned, IDLE) > 0 || segments.hasManySmall
+  excess(segments, pinned, IDLE) > 0 || segments.hasManySmall(pinned)
 
 /** Whether writers have to wait for the cleaner, or more and more would be stored. */
 export const isCleaningLate = (segments: Segments, pinned: ReadonlySet<number>): boolean =>

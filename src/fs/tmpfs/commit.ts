@@ -79,7 +79,6 @@ export class Commit {
     this.bare = from.bare
     this.ticket = from.ticket
     this.bytes = from.bytes
-    this.garbage = from.garbage
     this.changes = journal.changes
     journal.changes = new Map()
     this.late = from.bare ? lateOf(this.changes) : new Map()
@@ -89,6 +88,8 @@ export class Commit {
     this.kept = packer.kept
     const needed = new Set([...this.late.values()].flatMap((change) => [...change.segments]))
     this.dead = from.dead().filter((segment) => !needed.has(segment))
+    const neededKeys = new Set([...needed].map(({ key }) => key))
+    this.garbage = from.garbage.filter((key) => !neededKeys.has(key))
     this.log = this.#describe()
     const numbers = { lastIno: filesystem.lastIno, lastSegment: segments.lastId }
     const chunks = from.bare ? NO_CHUNKS : checkpoint.step(nodes, tip.store, root, numbers)
@@ -159,6 +160,16 @@ export class Commit {
     return segment?.isCarried ? { id: segment.id, bytes: segment.value as Uint8Array } : undefined
   }
 
+  /** It has pages that the cleaner wants elsewhere, and so frees space. */
+  get cleans(): boolean {
+    return this.#from.moves.length > 0
+  }
+
+  /** Bytes of its segments. */
+  get size(): number {
+    return this.segments.reduce((sum, { size }) => sum + size, 0)
+  }
+
   /** It takes next to no space. */
   get isSmall(): boolean {
     return this.segments.every(({ isSmall }) => isSmall)
@@ -200,8 +211,12 @@ export class Commit {
       segments.leave(kept)
       const { file, index } = kept
       const page = file.data?.page(index)
-      if (page?.kept !== kept) continue
       const from = moved.get(`${file.ino}:${index}`)
+      if (page?.kept !== kept) {
+        // It has changed since: in the store it is where it was before the move.
+        if (from?.segment) this.changes.get(file)?.page(index, from.segment)
+        continue
+      }
       file.data!.keep(index, from)
       if (!from) continue
       segments.enter(from)

@@ -108,15 +108,23 @@ export function openedLog(key: string, record: unknown): { reader: ByteReader; s
   return { reader, segment: { id: reader.number(), bytes: record.subarray(start, end) } }
 }
 
-/** What stands behind a log record, if it carries a segment and says whole which. */
-export function carriedBy(key: string, record: unknown): CarriedSegment | undefined {
+/** What stands behind a log record, if it carries a segment. Its pages have hashes of their own: `damaged` is what the record says. */
+export function carriedBy(key: string, record: unknown): (CarriedSegment & { damaged: boolean }) | undefined {
   if (!isCarrier(record)) return undefined
   try {
-    return openedLog(key, record).segment
+    return { ...openedLog(key, record).segment!, damaged: false }
   } catch (error) {
     faultOf(error)
-    return undefined
   }
+  const view = new DataView(record.buffer, record.byteOffset, record.length)
+  const end = record.length - LENGTH
+  let [id, at] = [0, 2]
+  for (let scale = 1; at < end; scale *= 128) {
+    const byte = record[at++]!
+    id += (byte & 0x7f) * scale
+    if (byte < 0x80) break
+  }
+  return { id, bytes: record.subarray(Math.max(at, end - view.getUint32(end, true)), end), damaged: true }
 }
 
 /** A log record that stays for as long as there may be somebody who would write another of its number. */

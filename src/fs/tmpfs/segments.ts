@@ -155,9 +155,17 @@ export class Segments {
     this.#smallBytes += sign * size
   }
 
-  /** The small ones are many, or would make a large one. */
-  get hasManySmall(): boolean {
-    return this.#small > MOST_SMALL || this.#smallBytes > SEGMENT_SIZE
+  /** The small ones that can be moved, those apart that are pinned or damaged, are many, or would make a large one. */
+  hasManySmall(pinned: ReadonlySet<number>): boolean {
+    let [count, bytes] = [this.#small, this.#smallBytes]
+    const areMany = () => count > MOST_SMALL || bytes > SEGMENT_SIZE
+    if (!areMany()) return false
+    for (const { id, size, isSmall, damaged } of this.byId.values()) {
+      if (!isSmall || (!damaged && !pinned.has(id))) continue
+      count--
+      bytes -= size
+    }
+    return areMany()
   }
 
   /** A page lives there now. */

@@ -115,6 +115,8 @@ export class Store implements JournalOwner {
   #failed: ErrnoError | undefined
   /** The last transaction was a bare commit. */
   #madeSpace = false
+  /** False where the last commit did not find the space for what the cleaner wanted elsewhere. */
+  #cleans = true
   #wasDirty = false
   #closing = false
   #close!: (closing: Promise<void>) => void
@@ -139,7 +141,9 @@ export class Store implements JournalOwner {
     for (const [key, value] of loaded) {
       if (key.startsWith('segment/')) this.segments.add(numberIn(key), sizeOf(value), value, true)
       const carried = key.startsWith('log/') ? carriedBy(key, value) : undefined
-      if (carried) this.segments.add(carried.id, carried.bytes.length, carried.bytes, true, key)
+      if (!carried) continue
+      if (carried.damaged) this.#trees.keep(key)
+      this.segments.add(carried.id, carried.bytes.length, carried.bytes, true, key)
     }
     const tree = new StoredTree(loaded, this.#owner.tip, this.#root, {
       ...{ segments: this.segments, volume: options.name, rescue },
@@ -203,10 +207,20 @@ export class Store implements JournalOwner {
     this.#collect()
     const dead = this.#deadSegments()
     const garbage = [...this.#trees.garbage, ...keysOf(dead)]
-    await this.#owner.claim(deletions(garbage), this.#lastNumbers, contested)
+    const claim = () => this.#owner.claim(deletions(garbage), this.#lastNumbers, contested)
+    await claim().catch(async (error) => {
+      if (error.code !== 'ENOSPC' || !this.#reserved) throw error
+      await this.#giveReserve()
+      await claim()
+    })
     if (!contested) this.#trees.wrote([logKey(this.#owner.position)])
     this.#removed(garbage, dead)
     if (!this.#nodes.has(this.#filesystem.root.ino)) this.journal.changed(this.#filesystem.root as TmpfsNode)
+  }
+
+  async #giveReserve(): Promise<void> {
+    this.#reserved = false
+    await this.#owner.transact([{ key: RESERVE, value: undefined }])
   }
 
   get #lastNumbers(): LastNumbers {
@@ -301,6 +315,7 @@ export class Store implements JournalOwner {
     if (!commit) {
       // Nothing has changed: a bare commit may have had all of it.
       this.#waiters.answer(Number.POSITIVE_INFINITY)
+      this.#queue.wake()
       return
     }
     this.#flightTicket = bare ? undefined : commit.ticket
@@ -323,7 +338,7 @@ export class Store implements JournalOwner {
   /** Takes all that has changed, as it is at this moment. */
   #freeze(bare: boolean): Commit | undefined {
     const isIdle = this.journal.changes.size === 0
-    const { moves, more } = bare ? NO_MOVES : this.#chooseMoves()
+    const { moves, more } = bare || !this.#cleans ? NO_MOVES : this.#chooseMoves()
     const pendingChunks = !bare && this.#checkpoint.wants(this.#logBytes, this.#owner.position + 1, isIdle)
     if (this.journal.changes.size === 0 && !pendingChunks && !this.#hasUnneeded) {
       if (more) this.#arm(UPKEEP_AFTER)
@@ -356,10 +371,10 @@ export class Store implements JournalOwner {
       await this.#owner.append(changes)
     } catch (failure) {
       // What frees space may need a little for itself: that is what the reserve is for. And what was freed browsers give back late.
-      const mayUseReserve = this.#reserved && (commit.isSmall || this.#madeSpace)
+      const frees = commit.cleans && commit.size <= RESERVE_BYTES
+      const mayUseReserve = this.#reserved && (commit.isSmall || frees || this.#madeSpace)
       if (!(failure instanceof StoreFailure && failure.reason === 'full' && mayUseReserve)) throw failure
-      this.#reserved = false
-      await this.#owner.transact([{ key: RESERVE, value: undefined }])
+      await this.#giveReserve()
       await this.#owner.append(changes)
     }
   }
@@ -388,6 +403,7 @@ export class Store implements JournalOwner {
     }
     if (!commit.bare) this.#waiters.answer(commit.ticket)
     this.#madeSpace = commit.bare
+    this.#cleans = true
     this.#goOn()
   }
 
@@ -416,6 +432,12 @@ export class Store implements JournalOwner {
     commit.undo()
     this.#writtenBytes += commit.bytes
     if (commit.first.length > 0) for (const { key } of commit.segments) this.#trees.garbage.add(key)
+    if (error.code === 'ENOSPC' && commit.cleans) {
+      this.#cleans = false
+      this.#commit()
+      return
+    }
+    this.#cleans = true
     // What was removed takes its space until a commit says so, and so does what this one left: it goes first, once, and then all is tried again.
     const makesSpace = error.code === 'ENOSPC' && !commit.bare && !this.#madeSpace && this.#hasUnneeded
     if (makesSpace) {
@@ -428,7 +450,7 @@ export class Store implements JournalOwner {
   }
 
   #goOn(): void {
-    if (this.#waiters.any && !this.#lost) this.#start()
+    if (this.#waiters.any && !this.#lost && !this.#flight) this.#start()
     this.#queue.wake()
     if (this.#closing || this.#lost) {
       this.#tellDirty()

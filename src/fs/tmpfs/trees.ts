@@ -91,6 +91,11 @@ export class Trees {
       for (const key of this.#found) if (key.startsWith('segment/')) this.pinned.add(numberIn(key))
   }
 
+  /** A record stays, whoever needs it. */
+  keep(key: string): void {
+    this.#present.delete(key)
+  }
+
   /** Records were written. */
   wrote(keys: Iterable<string>): void {
     for (const key of keys) this.#present.add(key)
