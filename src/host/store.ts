@@ -153,7 +153,8 @@ function ended(transaction: IDBTransaction): Promise<void> {
   })
 }
 
-function settled<T>(request: IDBRequest<T>): Promise<T> {
+/** What a request gives; rejects with its error. */
+export function settled<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result)
     request.onerror = () => reject(request.error)

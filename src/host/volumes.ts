@@ -16,7 +16,7 @@ import type { VolumeHost } from '../oci/volumes.ts'
 import { createBlobReader } from './blob-reader.ts'
 import { beginNewLog } from './new-log.ts'
 import { type SiteStorage, storageOfSite } from './site-storage.ts'
-import { Database, deleteDatabase } from './store.ts'
+import { Database, deleteDatabase, settled } from './store.ts'
 
 const CATALOGUE = 'runtab/volumes'
 const CHECKPOINTS = 'runtab/checkpoints'
@@ -117,7 +117,7 @@ class IndexedRecords implements KeyValueStore {
   }
 
   get(key: string): Promise<StoredValue | undefined> {
-    return this.#use('readonly', (records) => done(records.get(key)))
+    return this.#use('readonly', (records) => settled(records.get(key)))
   }
 
   commit(changes: readonly RecordChange[], guard?: Guard): Promise<void> {
@@ -187,15 +187,8 @@ class IndexedRecords implements KeyValueStore {
 
 /** A connection that is opened again finds what was there, or the site's data was cleared in between. */
 async function notCleared(use: UseStore, reopened: boolean): Promise<void> {
-  if (reopened && (await use('readonly', (records) => done(records.count()))) === 0)
+  if (reopened && (await use('readonly', (records) => settled(records.count()))) === 0)
     throw new StoreFailure('guard', 'the database is empty')
-}
-
-function done<T>(request: IDBRequest<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result)
-    request.onerror = () => reject(request.error)
-  })
 }
 
 /** All records, as they are at one moment. */

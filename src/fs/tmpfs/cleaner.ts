@@ -23,7 +23,7 @@ const LEAST_STEP = 512 * 1024
 const MOST_STEP = 1536 * 1024
 /** What a page counts as at least. */
 const LEAST_PAGE = 1024
-/** What is stored for each byte in use when a cleaner that has time begins; one whose commit is waited for; one that waits for the disk. */
+/** What is stored for each byte in use when a cleaner that has time begins; one whose commit is waited for; one that writers wait for. */
 const IDLE = 1.25
 const BUSY = 1.7
 const LATE = 1.85

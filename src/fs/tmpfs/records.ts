@@ -101,11 +101,16 @@ const LENGTH = 4
 /** A log record, read up to its items. Errors: as `opened`; the bytes of the segment are not checked. */
 export function openedLog(key: string, record: unknown): { reader: ByteReader; segment: CarriedSegment | undefined } {
   if (!isCarrier(record)) return { reader: opened(isFence(record) ? 'fence' : 'log', key, record), segment: undefined }
-  const view = new DataView(record.buffer, record.byteOffset, record.length)
-  const end = record.length - LENGTH
-  const start = Math.max(0, end - view.getUint32(end, true))
+  const [start, end] = carriedIn(record)
   const reader = opened('carrier', key, record.subarray(0, start))
   return { reader, segment: { id: reader.number(), bytes: record.subarray(start, end) } }
+}
+
+/** Where in a carrier the segment stands. */
+function carriedIn(record: Uint8Array): [start: number, end: number] {
+  const view = new DataView(record.buffer, record.byteOffset, record.length)
+  const end = record.length - LENGTH
+  return [Math.max(0, end - view.getUint32(end, true)), end]
 }
 
 /** What stands behind a log record, if it carries a segment. Its pages have hashes of their own: `damaged` is what the record says. */
@@ -116,15 +121,14 @@ export function carriedBy(key: string, record: unknown): (CarriedSegment & { dam
   } catch (error) {
     faultOf(error)
   }
-  const view = new DataView(record.buffer, record.byteOffset, record.length)
-  const end = record.length - LENGTH
+  const [start, end] = carriedIn(record)
   let [id, at] = [0, 2]
   for (let scale = 1; at < end; scale *= 128) {
     const byte = record[at++]!
     id += (byte & 0x7f) * scale
     if (byte < 0x80) break
   }
-  return { id, bytes: record.subarray(Math.max(at, end - view.getUint32(end, true)), end), damaged: true }
+  return { id, bytes: record.subarray(Math.max(at, start), end), damaged: true }
 }
 
 /** A log record that stays for as long as there may be somebody who would write another of its number. */
