@@ -7,11 +7,14 @@ import { Counters } from '../src/abi/counters.ts'
 import { RemoteSyscalls } from '../src/abi/remote-syscalls.ts'
 import { TraceRing } from '../src/abi/trace-ring.ts'
 import type { LibraryRequest } from '../src/abi/wire.ts'
+import { BriefWait } from '../src/host/brief-wait.ts'
 import { createClock } from '../src/host/clock.ts'
 import { createEntropy } from '../src/host/entropy.ts'
 import type { GuestJob, GuestReport } from '../src/host/guest-workers.ts'
 import { runGuest } from '../src/wasi/guest.ts'
 import type { RequestSource } from '../src/wasi/library.ts'
+
+const brief = new BriefWait()
 
 /** The page sends a port to the kernel for each guest; on that comes the one program. The next comes when it has ended. */
 addEventListener('message', ({ ports: [port] }) => {
@@ -54,7 +57,7 @@ function run({ channel, doorbell, counters, trace, ...program }: GuestJob, reque
     strace: ring && ((line) => ring.put(line)),
     // Calls wait in the channel, where the whole thread may.
     platform: 'inline',
-    syscalls: new RemoteSyscalls(channel, doorbell),
+    syscalls: new RemoteSyscalls(channel, doorbell, (...word) => brief.wait(...word)),
     clock: createClock(),
     entropy: createEntropy(),
     onFault: (fault) => console.error('a fault of the system, which the program sees as EIO:', fault),

@@ -1,5 +1,5 @@
 /**
- * The bare counterparts of what the platform `worker` does, with nothing of ours in them: what no design can be faster than.
+ * The bare counterparts of what the platform `worker` does, with nothing of ours in them: what no design that sleeps at every call can be faster than.
  * The first message says the part to be played; what was measured comes back, in nanoseconds.
  */
 
@@ -8,7 +8,7 @@ const IDLE = 0
 const REQUESTED = 1
 const ANSWERED = 2
 const DEAD = 3
-/** As the kernel waits: blocked for a while, then with a turn of the event loop. Milliseconds. */
+/** As the kernel waits, but that it does not look before it sleeps: blocked for a while, then with a turn of the event loop. Milliseconds. */
 const LINGER = 0.25
 const SLICE = 4
 

@@ -2,12 +2,14 @@
 
 import { createDoorbell } from '../abi/channel.ts'
 import type { Doorbell } from '../kernel/serving.ts'
+import { BriefWait } from './brief-wait.ts'
 
 /** Works in Workers only: a page's main thread must not block, and browsers refuse. */
 export class HostDoorbell implements Doorbell {
   readonly buffer = createDoorbell()
   readonly onRing?: (count: number, callback: () => void) => void
   readonly #word = new Int32Array(this.buffer)
+  readonly #brief = new BriefWait()
   /** A wait can't be called off: one that nobody needs any more is taken over by the next who waits. */
   #waits = false
   #listener = () => {}
@@ -21,7 +23,7 @@ export class HostDoorbell implements Doorbell {
   }
 
   wait(count: number, ms: number): boolean {
-    return Atomics.wait(this.#word, 0, count, ms) !== 'timed-out'
+    return this.#brief.wait(this.#word, 0, count, ms)
   }
 
   #listen(count: number, callback: () => void): void {
