@@ -43,7 +43,7 @@ const effort = options.quick
       starts: 10,
       reads: 8,
       compiles: 2,
-      warmUps: 6,
+      warmUps: 12,
       verity: { passes: 6, time: 120 },
     }
 
