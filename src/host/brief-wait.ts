@@ -8,6 +8,8 @@
 /** How long it looks, and which waits are brief: those that looking would have shortened, being woken included. In milliseconds. */
 const LOOKS = 0.05
 const BRIEF = 0.15
+/** A look takes some 60 ns. Clocks that browsers coarsen against fingerprinting may stand still for 100 ms. */
+const MOST_LOOKS = 2000
 
 /** Tells the processor that a loop only looks. Where engines have it. */
 const { pause } = Atomics as { readonly pause?: () => void }
@@ -28,9 +30,10 @@ export class BriefWait {
 
 /** Whether the word is not `value`, or comes to be so before `end`. */
 function look(words: Int32Array, index: number, value: number, end: number): boolean {
-  do {
+  for (let looks = 0; looks < MOST_LOOKS; looks++) {
     if (Atomics.load(words, index) !== value) return true
+    if (performance.now() >= end) break
     pause?.()
-  } while (performance.now() < end)
+  }
   return false
 }
