@@ -137,9 +137,8 @@ export class Container {
       request: (request) => this.#kernel.call('request', [this.id, pid, request]),
       stats: () => this.#kernel.call('stats', [this.id, pid]),
     })
-    // A process that ends before it has read everything is no fault of the stream.
     const { stdin } = options
-    if (more && stdin instanceof ReadableStream) stdin.pipeTo(process.stdin).catch(() => {})
+    if (more && stdin instanceof ReadableStream) stdio.feed(stdin)
     return process
   }
 }

@@ -27,7 +27,8 @@ import { Terminal } from './terminal.ts'
 export interface RunOptions {
   /**
    * What the process reads. Left out: on platform `inline` nothing, it finds the end at once; on the others what is
-   * written to `process.stdin`, until that is closed. On `inline` a stream is collected before the process starts.
+   * written to `process.stdin`, until that is closed. On `inline` a stream is collected before the process starts; on the others
+   * one that fails is at its end, and it is cancelled when the process has ended.
    */
   stdin?: string | Uint8Array | Blob | ReadableStream<Uint8Array | string>
   /**
@@ -146,6 +147,8 @@ export class Stdio {
   readonly remote: MessagePort
   /** Says something to the terminal, of a process that has not ended. */
   readonly tell: (message: StdioInput) => void
+  /** Aborted when nothing more is read. */
+  readonly #over = new AbortController()
   /** Lets go of the port, of a process that never was. */
   readonly close: () => void
 
@@ -173,6 +176,7 @@ export class Stdio {
       input = false
       forget()
       port.close()
+      this.#over.abort(brokenPipe())
     }
     forget = kernel.onEnd((error) => {
       this.close()
@@ -198,25 +202,40 @@ export class Stdio {
 
     // A port that was closed takes messages and forgets them.
     this.tell = (message) => port.postMessage(message)
-    const send = (message: StdioInput, transfers: Transferable[] = []) => {
-      if (!input)
-        throw Object.assign(new Error('EPIPE: broken pipe, write'), { code: 'EPIPE', errno: -32, syscall: 'write' })
-      port.postMessage(message, transfers)
+    const end = () => {
+      if (input) port.postMessage({ stdinEnd: true } satisfies StdioInput)
+      input = false
     }
     this.stdin = new WritableStream({
       write(chunk) {
-        const bytes = bytesOf(chunk, 'chunk')
-        send({ stdin: bytes }, [bytes.buffer])
+        try {
+          const bytes = bytesOf(chunk, 'chunk')
+          if (!input) throw brokenPipe()
+          port.postMessage({ stdin: bytes } satisfies StdioInput, [bytes.buffer])
+        } catch (error) {
+          // The stream takes no more, and does not say so to its sink.
+          end()
+          throw error
+        }
       },
-      close() {
-        if (input) send({ stdinEnd: true })
-      },
-      abort() {
-        if (input) send({ stdinEnd: true })
-      },
+      close: end,
+      abort: end,
     })
   }
+
+  /** Gives the process what a stream has, until one of them ends. */
+  async feed(source: ReadableStream<Uint8Array | string>): Promise<void> {
+    try {
+      await source.pipeTo(this.stdin, { signal: this.#over.signal })
+    } catch {
+      // A process that ends before it has read everything is no fault of the stream; what the stream failed with, its maker knows.
+      await this.stdin.abort().catch(() => {})
+    }
+  }
 }
+
+const brokenPipe = () =>
+  Object.assign(new Error('EPIPE: broken pipe, write'), { code: 'EPIPE', errno: -32, syscall: 'write' })
 
 /** What a process starts with; of a stream that is still to be piped into it, only that there is more. */
 export async function launchOptions({ stdin, stdio, strace }: RunOptions, inline: boolean): Promise<LaunchOptions> {
@@ -228,6 +247,8 @@ export async function launchOptions({ stdin, stdio, strace }: RunOptions, inline
 }
 
 async function initialInput(stdin: RunOptions['stdin'], inline: boolean): Promise<Stdin> {
+  if (stdin instanceof ReadableStream && stdin.locked)
+    throw wrongValue('options.stdin', 'is a stream that somebody reads already', stdin)
   const more = !inline && (stdin === undefined || stdin instanceof ReadableStream)
   const none = more || stdin === undefined
   return { initial: none ? new Uint8Array() : await collected(stdin, 'options.stdin'), more }

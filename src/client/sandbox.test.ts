@@ -414,6 +414,48 @@ describe('processes', () => {
     expect(runtime.running.size).toBe(0)
   })
 
+  test('a stream that somebody reads already is refused as stdin', async () => {
+    for (const platform of ['worker', 'inline'] as const) {
+      const { container } = await booted(platform)
+      const stdin = new Blob(['x']).stream()
+      stdin.getReader()
+      await expect(container.exec({ args: ['cat'] }, { stdin })).rejects.toMatchObject({
+        code: 'ERR_INVALID_ARG_VALUE',
+        message: expect.stringContaining('options.stdin'),
+      })
+      expect(runtime.running.size).toBe(0)
+    }
+  })
+
+  test('a stream that fails as stdin, or gives what cannot be sent, is at its end', async () => {
+    const { container } = await booted()
+    const stream = (fail: (controller: ReadableStreamDefaultController) => void) =>
+      new ReadableStream({
+        start: (controller) => controller.enqueue('first'),
+        pull: fail,
+      })
+    const fails: Parameters<typeof stream>[0][] = [
+      (controller) => controller.error(new Error('it broke')),
+      (controller) => controller.enqueue(5),
+    ]
+    for (const fail of fails) {
+      const process = await container.exec({ args: ['cat'] }, { stdin: stream(fail) })
+      expect((await process.wait()).exitCode).toBe(0)
+    }
+    const process = await container.exec({ args: ['cat'] })
+    await expect(process.stdin.getWriter().write(5 as never)).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' })
+    expect((await process.wait()).exitCode).toBe(0)
+  })
+
+  test('a stream that is stdin is cancelled when the process has ended', async () => {
+    const { container } = await booted()
+    const cancelled = vi.fn()
+    const stdin = new ReadableStream<string>({ start: (controller) => controller.enqueue('unread'), cancel: cancelled })
+    const process = await container.exec({ args: ['echo'] }, { stdin })
+    await process.wait()
+    await vi.waitFor(() => expect(cancelled).toHaveBeenCalledWith(expect.objectContaining({ code: 'EPIPE' })))
+  })
+
   test('process.stdin feeds a process as it runs, on a platform that can wait', async () => {
     const { container } = await booted()
     const process = await container.exec({ args: ['cat'] })
