@@ -61,17 +61,29 @@ export class Pipe {
     return this.#readable
   }
 
-  /** The page writes here, text as UTF-8. A write settles when the pipe has room for it, and fails with EPIPE without readers. */
+  /**
+   * The page writes here, text as UTF-8. A write settles when the pipe has room for it, and fails with EPIPE without readers. One
+   * that fails closes this end, as `close` and `abort` do.
+   */
   get writable(): WritableStream<Uint8Array | string> {
     if (this.#writable) return this.#writable
     this.#use('write')
+    const close = () => this.#close('write')
     this.#writable = new WritableStream({
-      write: (chunk) => {
-        const bytes = bytesOf(chunk, 'chunk')
-        return this.#kernel.call('writePipe', [this.#id, bytes], [bytes.buffer])
+      // The stream itself would wait for a write that waits for a reader.
+      start: ({ signal }) => signal.addEventListener('abort', () => close().catch(() => {})),
+      write: async (chunk) => {
+        try {
+          const bytes = bytesOf(chunk, 'chunk')
+          await this.#kernel.call('writePipe', [this.#id, bytes], [bytes.buffer])
+        } catch (error) {
+          // The stream takes no more, and does not say so to its sink.
+          await close()
+          throw error
+        }
       },
-      close: () => this.#close('write'),
-      abort: () => this.#close('write'),
+      close,
+      abort: close,
     })
     return this.#writable
   }

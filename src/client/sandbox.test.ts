@@ -484,6 +484,24 @@ describe('processes', () => {
     await expect(process.stdin.getWriter().write('late')).rejects.toThrow('EPIPE: broken pipe, write')
   })
 
+  test('an end of a pipe that the page writes to is closed by an abort while it waits, and by a write that fails', async () => {
+    const { sandbox } = await booted()
+    const pipe = await sandbox.pipe()
+    const writer = pipe.writable.getWriter()
+    const waiting = expect(writer.write(new Uint8Array(65_537))).rejects.toMatchObject({ code: 'ECANCELED' })
+    await sandbox.containers()
+    await writer.abort()
+    await waiting
+    const reader = pipe.readable.getReader()
+    expect((await reader.read()).value).toHaveLength(65_536)
+    expect((await reader.read()).done).toBe(true)
+
+    const other = await sandbox.pipe()
+    const wrong = other.writable.getWriter().write(5 as never)
+    await expect(wrong).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' })
+    expect((await other.readable.getReader().read()).done).toBe(true)
+  })
+
   test('kill ends one process, or all of the container', async () => {
     const { container } = await booted()
     const one = await container.exec({ args: ['forever'] })
