@@ -121,7 +121,7 @@ export class Container {
     options: RunOptions,
     start: (launch: LaunchOptions, port: MessagePort) => Promise<StartedProcess | undefined>,
   ): Promise<Process | undefined> {
-    const launch = await launchOptions(options, this.#inline)
+    const launch = await launchOptions(options, this.#kernel, this.#inline)
     const { more } = launch.stdin
     const stdio = new Stdio(this.#kernel, more, options.onProgress)
     let started: StartedProcess | undefined

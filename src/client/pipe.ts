@@ -14,11 +14,18 @@ export class PipeEnd {
   /** @internal */
   readonly pipe: number
   readonly end: PipeEndName
+  readonly #kernel: Kernel
 
   /** @internal */
-  constructor(pipe: number, end: PipeEndName) {
+  constructor(kernel: Kernel, pipe: number, end: PipeEndName) {
+    this.#kernel = kernel
     this.pipe = pipe
     this.end = end
+  }
+
+  /** Pipes have numbers, which mean others in another kernel. @internal */
+  isOf(kernel: Kernel): boolean {
+    return this.#kernel === kernel
   }
 }
 
@@ -36,8 +43,8 @@ export class Pipe {
   constructor(kernel: Kernel, id: number) {
     this.#kernel = kernel
     this.#id = id
-    this.readEnd = new PipeEnd(id, 'read')
-    this.writeEnd = new PipeEnd(id, 'write')
+    this.readEnd = new PipeEnd(kernel, id, 'read')
+    this.writeEnd = new PipeEnd(kernel, id, 'write')
   }
 
   /** The page reads here: what is written to the pipe, until its last writer is gone. Cancelling it closes this end. */

@@ -238,8 +238,12 @@ const brokenPipe = () =>
   Object.assign(new Error('EPIPE: broken pipe, write'), { code: 'EPIPE', errno: -32, syscall: 'write' })
 
 /** What a process starts with; of a stream that is still to be piped into it, only that there is more. */
-export async function launchOptions({ stdin, stdio, strace }: RunOptions, inline: boolean): Promise<LaunchOptions> {
-  const entries = stdioEntries(stdio)
+export async function launchOptions(
+  { stdin, stdio, strace }: RunOptions,
+  kernel: Kernel,
+  inline: boolean,
+): Promise<LaunchOptions> {
+  const entries = stdioEntries(stdio, kernel)
   const more = { stdio: entries, strace: strace === true ? {} : strace || undefined }
   if (entries[0] === undefined) return { stdin: await initialInput(stdin, inline), ...more }
   if (stdin !== undefined) throw wrongValue('options.stdin', 'excludes options.stdio[0]', stdin)

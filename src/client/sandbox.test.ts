@@ -502,6 +502,16 @@ describe('processes', () => {
     expect((await other.readable.getReader().read()).done).toBe(true)
   })
 
+  test('a pipe of another sandbox is refused, and none of this one stands for it', async () => {
+    const [{ sandbox }, { sandbox: other, container }] = [await booted(), await booted()]
+    const [pipe] = [await sandbox.pipe(), await other.pipe()]
+    for (const stdio of [[pipe], [null, pipe.writeEnd]])
+      await expect(container.exec({ args: ['cat'] }, { stdio })).rejects.toMatchObject({
+        message: expect.stringContaining('must be a pipe of this sandbox'),
+      })
+    expect(runtime.running.size).toBe(0)
+  })
+
   test('kill ends one process, or all of the container', async () => {
     const { container } = await booted()
     const one = await container.exec({ args: ['forever'] })

@@ -3,6 +3,7 @@
 import type { StdioEntry } from '../abi/wire.ts'
 import { flagsOf, type Mode, modeOf, type OpenFlags, pathOf } from './arguments.ts'
 import { wrongType, wrongValue } from './errors.ts'
+import type { Kernel } from './kernel.ts'
 import { Pipe, PipeEnd } from './pipe.ts'
 
 /** A file of the container, as a shell's `<`, `>` and `>>` name it. */
@@ -23,7 +24,7 @@ export interface StdioFile {
 export type StdioOption = 'ignore' | number | Pipe | PipeEnd | StdioFile | null | undefined
 
 /** Errors: TypeError, as node words it, naming the entry. */
-export function stdioEntries(options: readonly StdioOption[] | undefined): (StdioEntry | undefined)[] {
+export function stdioEntries(options: readonly StdioOption[] | undefined, kernel: Kernel): (StdioEntry | undefined)[] {
   if (options === undefined) return []
   if (!Array.isArray(options)) throw wrongType('options.stdio', 'an instance of Array', options)
   // One object in two places is one open file, not two that write over each other.
@@ -32,11 +33,12 @@ export function stdioEntries(options: readonly StdioOption[] | undefined): (Stdi
     const name = `options.stdio[${fd}]`
     if (option === undefined || option === null) return undefined
     if (option === 'ignore' || typeof option === 'number') return option
-    if (option instanceof Pipe) {
-      if (fd > 2) throw wrongValue(name, 'must say which end: pipe.readEnd or pipe.writeEnd', 'a Pipe')
-      return stdioEntries([fd === 0 ? option.readEnd : option.writeEnd])[0]
+    if (option instanceof Pipe || option instanceof PipeEnd) {
+      const end = option instanceof PipeEnd ? option : fd === 0 ? option.readEnd : fd < 3 ? option.writeEnd : undefined
+      if (!end) throw wrongValue(name, 'must say which end: pipe.readEnd or pipe.writeEnd', 'a Pipe')
+      if (!end.isOf(kernel)) throw wrongValue(name, 'must be a pipe of this sandbox', 'one of another')
+      return { pipe: end.pipe, end: end.end }
     }
-    if (option instanceof PipeEnd) return { pipe: option.pipe, end: option.end }
     if (typeof option !== 'object') throw wrongType(name, "'ignore', a descriptor, a Pipe or a file { path }", option)
     const same = files.get(option)
     if (same !== undefined) return same
