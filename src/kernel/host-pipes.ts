@@ -2,8 +2,8 @@
  * Pipes that the page makes and hands to processes of any container: pipe(7), held together by a number.
  *
  * Invariants: the page holds each end from the start, so that a pipe whose first process has not come yet is neither at its
- * end nor broken. A process that gets an end takes that hold over, unless the page uses the end itself. Once nobody has an
- * end, the pipe is gone.
+ * end nor broken. A process that gets an end takes that hold over when it starts, unless the page uses the end itself. Once
+ * nobody has an end, the pipe is gone.
  */
 
 import { ErrnoError } from '../abi/errno.ts'
@@ -53,13 +53,15 @@ export class HostPipes {
     return id
   }
 
-  /** An end for a process. Errors: EPIPE for a pipe that is gone. */
+  /** An end for a process, which is `handOver`'d once the process is there. Errors: EPIPE for a pipe that is gone. */
   open(id: number, end: PipeEndName): FileDescription {
-    const { open, holds } = this.#get(id)
-    const file = open(ENDS[end])
-    const hold = holds[end]
-    if (!hold.used) letGo(hold)
-    return file
+    return this.#get(id).open(ENDS[end])
+  }
+
+  /** A process has an end. */
+  handOver(id: number, end: PipeEndName): void {
+    const hold = this.#pipes.get(id)?.holds[end]
+    if (hold && !hold.used) letGo(hold)
   }
 
   /** The page will use this end itself. Errors: EPIPE. */

@@ -37,6 +37,11 @@ export async function openAll(
   return opened
 }
 
+/** The process has its descriptors: of the pipes among them it holds the ends now, and no longer the page. */
+export function handOverPipes(entries: readonly (StdioEntry | undefined)[], pipes: HostPipes): void {
+  for (const entry of entries) if (typeof entry === 'object' && 'pipe' in entry) pipes.handOver(entry.pipe, entry.end)
+}
+
 export function releaseAll(files: Redirections): void {
   for (const file of files) if (typeof file === 'object') file.release()
 }
@@ -78,7 +83,8 @@ function requireNumbers(entries: readonly (StdioEntry | undefined)[], preopens: 
         `is taken: 3 to ${2 + preopens} are the process's preopened directories; use ${3 + preopens} or more`,
       )
     }
-    if (typeof entry === 'number' && !(entry < fd && (entry < 3 || entries[entry] !== undefined))) {
+    const isLower = (other: number) => Number.isInteger(other) && other >= 0 && other < fd
+    if (typeof entry === 'number' && !(isLower(entry) && (entry < 3 || entries[entry] !== undefined))) {
       throw fault(fd, `says ${entry}, which must be a lower descriptor that is open`)
     }
   }

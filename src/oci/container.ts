@@ -25,7 +25,7 @@ import {
   type Trace,
 } from '../kernel/process.ts'
 import { ProcessView, type ProcessViewOptions } from '../kernel/process-view.ts'
-import { openAll, type Redirections, releaseAll } from '../kernel/redirections.ts'
+import { handOverPipes, openAll, type Redirections, releaseAll } from '../kernel/redirections.ts'
 import type { System } from '../kernel/system.ts'
 import { Task } from '../kernel/task.ts'
 import { traceTo } from '../kernel/trace-file.ts'
@@ -196,6 +196,7 @@ export class Container {
     const terminal = spec.terminal ? windowOf(spec) : undefined
     const env = terminal ? terminalEnvironment(spec.env ?? [], terminal) : (spec.env ?? [])
     const cwd = spec.cwd ?? '/'
+    const { redirected = [] } = stdio
     await this.#requireCwd(cwd)
     const user = spec.user
     let process: Process | undefined
@@ -229,7 +230,7 @@ export class Container {
         trace = traceTo(this.#task, await step(() => task.unconfined(open)), strace?.calls)
       }
       const terminals = terminal && (await step(() => task.unconfined(() => terminalsOf(task))))
-      files = await openAll(task, stdio.redirected ?? [], pipes, directories.length, step)
+      files = await openAll(task, redirected, pipes, directories.length, step)
       if (this.#status === 'stopped')
         throw new ErrnoError('EBUSY', this.id, 'the container ended before the program ran')
       this.#cgroups.requireRoom()
@@ -258,6 +259,7 @@ export class Container {
       }
       process.addFurther(files)
       files = []
+      handOverPipes(redirected, pipes)
       process.run(runner, program, env, preopens, vfs.clock.monotonic())
     } catch (error) {
       releaseAll(files)

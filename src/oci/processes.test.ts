@@ -95,6 +95,15 @@ describe('a pipe', () => {
     expect(stdout).toBe('first\nsecond\nthird')
   })
 
+  test('stays whole when a process that was to have an end of it does not start', async () => {
+    const pipe = world.runtime.pipes.make()
+    const copy = [undefined, { pipe, end: 'write' }, { path: '/no/such/file', flags: O_WRONLY, mode: 0 }] as const
+    expect(await failure(run(['lines', '1', 'x'], copy))).toMatchObject({ code: 'ENOENT' })
+    const reader = await run(['copy'], [{ pipe, end: 'read' }])
+    expect(reader.stderr).toBe('read: Resource temporarily unavailable\n')
+    world.runtime.pipes.close(pipe, 'write')
+  })
+
   test('may be a further descriptor, behind those of the preopened directories', async () => {
     const pipe = world.runtime.pipes.make()
     const stdio: (StdioEntry | undefined)[] = []
@@ -145,6 +154,8 @@ describe('a descriptor', () => {
   test.each([
     ['of a preopened directory', 3, 'ignore', /stdio\[3\] is taken: 3 to 3 .* use 4 or more/],
     ['beyond the limit', 9, 'ignore', /stdio\[9\] is beyond the 8 descriptors/],
+    ['what is no descriptor', 1, -1, /stdio\[1\] says -1, which must be a lower descriptor/],
+    ['nor a number of one', 1, 0.5, /stdio\[1\] says 0.5, which must be a lower descriptor/],
     ['the same as itself', 1, 1, /stdio\[1\] says 1, which must be a lower descriptor/],
     ['the same as one that is not open', 6, 5, /stdio\[6\] says 5, which must be a lower descriptor that is open/],
   ] as const)('is refused with the reason: %s', async (_, fd, entry, message) => {
