@@ -84,8 +84,8 @@ export class LineDiscipline {
     return this.#attributes.icanon && this.#ended === this.#tail
   }
 
-  /** Takes a byte that was typed. Preconditions: `hasRoom`. */
-  type(byte: number): void {
+  /** Takes a byte that was typed, perhaps one that was foreseen. Preconditions: `hasRoom`. */
+  type(byte: number, foreseen = false): void {
     const { isig, ixon, ixany, igncr, icrnl, inlcr } = this.#attributes
     // A 0 is what a character is where there is none.
     if (this.#literal || byte === 0) {
@@ -93,7 +93,7 @@ export class LineDiscipline {
       this.#plain(byte)
       return
     }
-    if (ixon && this.#flow(byte)) return
+    if (ixon && this.#flow(byte, foreseen)) return
     if (isig) {
       const signal = this.#signalOf(byte)
       if (signal !== undefined) {
@@ -128,11 +128,17 @@ export class LineDiscipline {
     this.#events.changed()
   }
 
-  #flow(byte: number): boolean {
+  /** Does what bytes that have no room yet say of output: it may be why nobody reads (n_tty_lookahead_flow_ctrl). */
+  foresee(bytes: Uint8Array): void {
+    if (!this.#attributes.ixon) return
+    for (const byte of bytes) if (byte !== 0) this.#flow(byte)
+    this.#events.changed()
+  }
+
+  #flow(byte: number, done = false): boolean {
     const { start, stop } = this.#attributes
-    if (byte === start) this.output.held = false
-    else if (byte === stop) this.output.held = true
-    else return false
+    if (byte !== start && byte !== stop) return false
+    if (!done) this.output.held = byte !== start
     return true
   }
 

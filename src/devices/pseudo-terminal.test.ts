@@ -195,6 +195,19 @@ test('when nothing will be typed any more, what is there is read and then the en
 test('one that hung up gives the end to readers, EIO to writers, and SIGHUP once', () => {
   const { tty, seen, type, read, write } = terminal()
   type('typed\n')
+
+test('output goes on though nobody reads what was typed before ^Q, which counts once', () => {
+  const { type, read, write } = terminal({ echo: false })
+  type('\x13')
+  type('line\n'.repeat(1000))
+  expect(write('waits')).toBe('waits')
+  type('\x11')
+  expect(write('goes on')).toBe(7)
+  type('\x13')
+  expect(write('waits again')).toBe('waits')
+  for (let i = 0; i < 1000; i++) expect(read()).toBe('line\n')
+  expect([read(), write('still')]).toEqual(['waits', 'waits'])
+})
   tty.hangUp()
   tty.hangUp()
   expect([read(), write('x'), seen.signals]).toEqual(['', 'EIO', ['SIGHUP']])

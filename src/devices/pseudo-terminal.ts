@@ -49,7 +49,7 @@ export class PseudoTerminal implements Stream, SessionTerminal {
   readonly #discipline: LineDiscipline
   readonly #master: Master
   readonly #clock: Pick<Clock, 'monotonic'>
-  /** What was typed and had no room yet. */
+  /** What was typed and had no room yet; the line discipline has foreseen it. */
   #typed: Uint8Array[] = []
   #window: WindowSize
   readonly #ahead: number
@@ -119,9 +119,20 @@ export class PseudoTerminal implements Stream, SessionTerminal {
   /** Bytes that were typed. The array is the terminal's from now on. */
   type(bytes: Uint8Array): void {
     if (this.#hungUp || this.#inputEnded || bytes.length === 0) return
-    this.#typed.push(bytes)
-    this.#take()
-    if (this.#typed.length > 0) this.#interrupt()
+    const rest = this.#typed.length > 0 ? bytes : this.#enter(bytes, false)
+    if (rest.length > 0) {
+      this.#discipline.foresee(rest)
+      this.#typed.push(rest)
+      this.#interrupt()
+    }
+    this.#discipline.settle()
+  }
+
+  /** Hands over what there is room for; gives the rest. */
+  #enter(bytes: Uint8Array, foreseen: boolean): Uint8Array {
+    let taken = 0
+    while (taken < bytes.length && this.#discipline.hasRoom) this.#discipline.type(bytes[taken++]!, foreseen)
+    return bytes.subarray(taken)
   }
 
   /** How many of them wait for room. */
@@ -171,17 +182,14 @@ export class PseudoTerminal implements Stream, SessionTerminal {
   }
 
   #take(): void {
-    const discipline = this.#discipline
     while (this.#typed.length > 0) {
-      const chunk = this.#typed.shift()!
-      let taken = 0
-      while (taken < chunk.length && discipline.hasRoom) discipline.type(chunk[taken++]!)
-      if (taken < chunk.length) {
-        this.#typed.unshift(chunk.subarray(taken))
+      const rest = this.#enter(this.#typed.shift()!, true)
+      if (rest.length > 0) {
+        this.#typed.unshift(rest)
         break
       }
     }
-    discipline.settle()
+    this.#discipline.settle()
   }
 
   /** One more open file of the slave's end. Errors: EIO once it was hung up. */
