@@ -73,9 +73,14 @@ export class LineDiscipline {
     this.#events.changed()
   }
 
-  /** How many bytes are there for a read. */
+  /** How many bytes are there for a read, ends that `eof` made among them. */
   get available(): number {
     return (this.#attributes.icanon ? this.#ended : this.#head) - this.#tail
+  }
+
+  /** How many of them it gets (FIONREAD). */
+  get readable(): number {
+    return [...this.#ends].reduce((count, end) => count - Number(this.#at(end) === 0), this.available)
   }
 
   /** Whether a byte that is typed has a place. A line that nobody ended has always: its last byte gives way. */

@@ -279,6 +279,6 @@ export class PseudoTerminal implements Stream, SessionTerminal {
   }
 
   get available(): number {
-    return this.#discipline.available
+    return this.#discipline.readable
   }
 }
