@@ -92,6 +92,7 @@ export class LineDiscipline {
   /** Takes a byte that was typed, perhaps one that was foreseen. Preconditions: `hasRoom`. */
   type(byte: number, foreseen = false): void {
     const { isig, ixon, ixany, igncr, icrnl, inlcr } = this.#attributes
+    this.#makeRoom()
     // A 0 is what a character is where there is none.
     if (this.#literal || byte === 0) {
       this.#literal = false
@@ -229,18 +230,22 @@ export class LineDiscipline {
   }
 
   #put(byte: number): void {
-    // A line that fills the ring keeps room for its end: what comes behind takes the place of its last byte.
-    if (this.#head - this.#tail >= SIZE - 1) this.#head--
     this.#ring[this.#head++ % SIZE] = byte
   }
 
   /** The line that nobody ended can be read as it is. */
   endLine(): void {
-    if (this.#attributes.icanon && this.#head > this.#ended) this.#endLine(0)
+    if (!this.#attributes.icanon || this.#head === this.#ended) return
+    this.#makeRoom()
+    this.#endLine(0)
+  }
+
+  /** In a line that fills the ring what comes takes the place of the last byte, whatever it means. */
+  #makeRoom(): void {
+    if (this.#head - this.#tail === SIZE) this.#head--
   }
 
   #endLine(byte: number): void {
-    if (this.#head - this.#tail >= SIZE) this.#head--
     this.#ring[this.#head % SIZE] = byte
     this.#ends.add(this.#head++)
     this.#ended = this.#head

@@ -98,6 +98,19 @@ test('a line has at most 4095 bytes; what is too much is lost, the end of the li
   type(`${'x'.repeat(5000)}\nnext\n`)
   const line = read(10_000) as string
   expect([line.length, line.at(-1), read()]).toEqual([4096, '\n', 'next\n'])
+  type(`${'x'.repeat(5000)}yz`)
+  type('\x7f')
+  type('z\n')
+  expect(read(10_000)).toBe(`${'x'.repeat(4094)}z\n`)
+})
+
+test('what reads would get does not count the ends of input that were typed (FIONREAD)', () => {
+  const { tty, type, read } = terminal({ echo: false })
+  type('ab\x04c\n\x04')
+  expect([tty.available, read(), tty.available, read(), tty.available, tty.poll() & POLLIN]).toEqual([
+    ...[4, 'ab', 2, 'c\n', 0, POLLIN],
+  ])
+  expect(read()).toBe('')
 })
 
 test('what has no room waits until it is read, and nothing of it is lost', () => {
@@ -183,19 +196,6 @@ test('output waits while it is stopped, and a writer is woken when it may go on'
   expect([woken, write('a\n'), seen.screen]).toEqual([true, 2, 'a\r\n'])
 })
 
-test('when nothing will be typed any more, what is there is read and then the end', () => {
-  const { tty, type, read, write } = terminal()
-  type('a line\nhalf a line')
-  tty.endInput()
-  expect([read(), read(), read(), read()]).toEqual(['a line\n', 'half a line', '', ''])
-  expect(write('still here')).toBe(10)
-  expect(tty.poll()).toBe(POLLIN | POLLOUT)
-})
-
-test('one that hung up gives the end to readers, EIO to writers, and SIGHUP once', () => {
-  const { tty, seen, type, read, write } = terminal()
-  type('typed\n')
-
 test('output goes on though nobody reads what was typed before ^Q, which counts once', () => {
   const { type, read, write } = terminal({ echo: false })
   type('\x13')
@@ -208,6 +208,19 @@ test('output goes on though nobody reads what was typed before ^Q, which counts 
   for (let i = 0; i < 1000; i++) expect(read()).toBe('line\n')
   expect([read(), write('still')]).toEqual(['waits', 'waits'])
 })
+
+test('when nothing will be typed any more, what is there is read and then the end', () => {
+  const { tty, type, read, write } = terminal()
+  type('a line\nhalf a line')
+  tty.endInput()
+  expect([read(), read(), read(), read()]).toEqual(['a line\n', 'half a line', '', ''])
+  expect(write('still here')).toBe(10)
+  expect(tty.poll()).toBe(POLLIN | POLLOUT)
+})
+
+test('one that hung up gives the end to readers, EIO to writers, and SIGHUP once', () => {
+  const { tty, seen, type, read, write } = terminal()
+  type('typed\n')
   tty.hangUp()
   tty.hangUp()
   expect([read(), write('x'), seen.signals]).toEqual(['', 'EIO', ['SIGHUP']])
