@@ -63,8 +63,7 @@ export function pollFunction(context: Context, { subscriptionSize, clockAt }: La
 
   /** EBADF is poll's to find (POLLNVAL); a missing right is ours. */
   function rightsError(fd: number): number {
-    const known = descriptors.granted[fd]
-    return known === undefined ? 0 : descriptors.check(fd, wasi.RIGHTS_POLL_FD_READWRITE)
+    return descriptors.has(fd) ? descriptors.check(fd, wasi.RIGHTS_POLL_FD_READWRITE) : 0
   }
 
   /** What fd_read would give: exact for a file, otherwise at least one byte. */

@@ -156,6 +156,18 @@ describe('poll_oneoff', () => {
     ])
   })
 
+  test('so is a descriptor that was closed', () => {
+    const g = guest()
+    const fd = g.open('f', { oflags: 1 })
+    g.write(fd, 'x')
+    expect(g.call('fd_close', fd)).toBe(0)
+    expect(pollOneoff(g, [{ read: fd }, { write: 1 }])).toBe(0)
+    expect(events(g)).toEqual([
+      { userdata: 0n, error: E.EBADF, type: 'read' },
+      { userdata: 1n, error: 0, type: 'write', bytes: 0n, hangup: false },
+    ])
+  })
+
   test('a clock that there is not is an event with its error', () => {
     const g = guest()
     expect(pollOneoff(g, [{ clock: 4, timeout: 50n }])).toBe(0)

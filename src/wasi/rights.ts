@@ -149,6 +149,11 @@ export class Descriptors {
     return (this.granted[fd]! & rights) === rights ? 0 : E.ENOTCAPABLE
   }
 
+  /** Whether anything is remembered of a descriptor: not before it is first asked about, nor once it is closed. */
+  has(fd: number): boolean {
+    return this.#notes[fd] !== undefined
+  }
+
   /** Errors: EBADF. */
   filetype(fd: number): number {
     return this.#look(fd).filetype!
