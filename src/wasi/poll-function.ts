@@ -12,6 +12,8 @@ import type { Layout } from './layout.ts'
 import { row, type Table } from './table.ts'
 
 const EVENT_SIZE = 32
+/** The last moment that a deadline, which travels as an i64, can be: in the year 2262 or later. */
+const NEVER = 2n ** 63n - 1n
 /** More than any guest has descriptors: RLIMIT_NOFILE, where poll(2) answers EINVAL too. */
 const MAX_SUBSCRIPTIONS = 65_536
 
@@ -53,8 +55,8 @@ export function pollFunction(context: Context, { subscriptionSize, clockAt }: La
       const absolute = (view.getUint16(at + clockAt + 24, true) & wasi.SUBCLOCKFLAGS_SUBSCRIPTION_CLOCK_ABSTIME) !== 0
       const zero = zeroOf(id, now)
       if (zero === undefined) return { userdata, type, deadline: undefined, fd: -1, error: E.EINVAL }
-      const since = absolute ? zero : now.monotonic
-      return { userdata, type, deadline: since + time, fd: -1, error: 0 }
+      const due = (absolute ? zero : now.monotonic) + time
+      return { userdata, type, deadline: due < NEVER ? due : NEVER, fd: -1, error: 0 }
     }
     if (type !== wasi.EVENTTYPE_FD_READ && type !== wasi.EVENTTYPE_FD_WRITE) return undefined
     const fd = view.getInt32(at + 16, true)

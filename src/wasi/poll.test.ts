@@ -105,6 +105,12 @@ describe('poll_oneoff', () => {
     expect(events(g)).toEqual([{ userdata: 0n, error: 0, type: 'clock' }])
   })
 
+  test.each([0, ABSOLUTE])('a time beyond all deadlines is the last one that there is, with the flags %i', (flags) => {
+    const g = guest()
+    expect(pollOneoff(g, [{ clock: MONOTONIC, timeout: 2n ** 64n - 1n, flags }])).toBe(0)
+    expect(slept).toEqual([2n ** 63n - 1n])
+  })
+
   test('a time that has passed is told at once', () => {
     const g = guest()
     expect(
