@@ -81,6 +81,13 @@ describe('paths', () => {
     expect(root.readText(root.open('link', { follow: 1 }), 10)).toBe('text')
   })
 
+  test('A137 a link is not read into no bytes', () => {
+    const g = guest()
+    g.call('path_symlink', 'target', 3, 'link')
+    expect(g.call('path_readlink', 3, 'link', 3000, 0, OUT)).toBe(E.EINVAL)
+    expect(g.call('path_readlink', 3, 'missing', 3000, 0, OUT)).toBe(E.EINVAL)
+  })
+
   test('A138 a link is cut silently when its target does not fit', () => {
     const g = guest()
     g.call('path_symlink', 'tärget', 3, 'link')

@@ -193,6 +193,7 @@ export function pathFunctions(context: Context, layout: Layout): Table {
         if (typeof path === 'number') return path
         const error = descriptors.check(fd, wasi.RIGHTS_PATH_READLINK)
         if (error !== 0) return error
+        if (room === 0) return E.EINVAL
         if (!memory.fits(buf, room) || !memory.fits(bufused, 4)) return E.EFAULT
         const target = encodeUtf8(syscalls.readlinkat(fd, path))
         memory.view.setUint32(bufused, memory.setBytes(buf, room, target), true)
