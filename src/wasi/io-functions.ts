@@ -63,7 +63,7 @@ export function ioFunctions(context: Context, layout: Layout): Table {
   return {
     fd_read: row(['fd', 'iovs:ptr', 'iovs_len', 'nread:ptr'], (fd, iovs, count, nread) => {
       nread >>>= 0
-      const error = memory.iovecs(iovs >>> 0, count >>> 0) || descriptors.check(fd, READ)
+      const error = descriptors.check(fd, READ) || memory.iovecs(iovs >>> 0, count >>> 0)
       if (error !== 0) return error
       if (!memory.fits(nread, 4)) return E.EFAULT
       const n = syscalls.readv(fd, memory.bytes, ranges)
@@ -74,7 +74,7 @@ export function ioFunctions(context: Context, layout: Layout): Table {
 
     fd_write: row(['fd', 'iovs:ptr', 'iovs_len', 'nwritten:ptr'], (fd, iovs, count, nwritten) => {
       nwritten >>>= 0
-      const error = memory.iovecs(iovs >>> 0, count >>> 0) || descriptors.check(fd, WRITE)
+      const error = descriptors.check(fd, WRITE) || memory.iovecs(iovs >>> 0, count >>> 0)
       if (error !== 0) return error
       if (!memory.fits(nwritten, 4)) return E.EFAULT
       const n = syscalls.writev(fd, memory.bytes, ranges)
@@ -85,7 +85,7 @@ export function ioFunctions(context: Context, layout: Layout): Table {
 
     fd_pread: row(['fd', 'iovs:ptr', 'iovs_len', 'offset:i64', 'nread:ptr'], (fd, iovs, count, offset, nread) => {
       nread >>>= 0
-      const error = memory.iovecs(iovs >>> 0, count >>> 0) || descriptors.check(fd, READ | SEEK)
+      const error = descriptors.check(fd, READ | SEEK) || memory.iovecs(iovs >>> 0, count >>> 0)
       if (error !== 0) return error
       if (!memory.fits(nread, 4)) return E.EFAULT
       const from = positionOf(offset, ranges)
@@ -100,7 +100,7 @@ export function ioFunctions(context: Context, layout: Layout): Table {
       ['fd', 'iovs:ptr', 'iovs_len', 'offset:i64', 'nwritten:ptr'],
       (fd, iovs, count, offset, nwritten) => {
         nwritten >>>= 0
-        const error = memory.iovecs(iovs >>> 0, count >>> 0) || descriptors.check(fd, WRITE | SEEK)
+        const error = descriptors.check(fd, WRITE | SEEK) || memory.iovecs(iovs >>> 0, count >>> 0)
         if (error !== 0) return error
         if (!memory.fits(nwritten, 4)) return E.EFAULT
         const from = positionOf(offset, ranges)

@@ -146,6 +146,16 @@ describe('addresses', () => {
     expect(g.world.readFile('/file')).toHaveLength(1)
   })
 
+  test('a descriptor that is not open is EBADF, whatever is wrong with the iovecs', () => {
+    const g = guest()
+    const end = g.bytes.length
+    for (const func of ['fd_read', 'fd_write']) {
+      expect(g.call(func, 99, end, 1, OUT)).toBe(E.EBADF)
+      expect(g.call(func, 99, 0, 1025, OUT)).toBe(E.EBADF)
+    }
+    for (const func of ['fd_pread', 'fd_pwrite']) expect(g.call(func, 99, end, 1, -1n, OUT)).toBe(E.EBADF)
+  })
+
   test('a memory that has grown is used to its new end', () => {
     const g = guest()
     const fd = g.open('file', { oflags: 1 })
