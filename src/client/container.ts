@@ -57,7 +57,7 @@ export class Container {
     return this.#kernel.call('state', [this.id])
   }
 
-  /** Signals all of its processes. `signal` is a name or a number. */
+  /** Signals all of its processes, as `process.kill`. */
   kill(signal: string | number = 'SIGTERM'): Promise<void> {
     return this.#kernel.call('kill', [this.id, signal])
   }

@@ -82,7 +82,10 @@ export class Process {
     return this.#exit
   }
 
-  /** kill(2). `signal` is a name (`SIGTERM`) or a number. */
+  /**
+   * kill(2). `signal` is a name (`SIGTERM`) or a number, 0 to ask whether the process is there. Those that end no process by
+   * default do nothing. Errors: ESRCH, EINVAL; EOPNOTSUPP for those that would stop it.
+   */
   kill(signal: string | number = 'SIGTERM'): Promise<void> {
     return this.#calls.kill(signal)
   }

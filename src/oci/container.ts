@@ -26,6 +26,7 @@ import {
 } from '../kernel/process.ts'
 import { ProcessView, type ProcessViewOptions } from '../kernel/process-view.ts'
 import { handOverPipes, openAll, type Redirections, releaseAll } from '../kernel/redirections.ts'
+import { isDeadly } from '../kernel/signals.ts'
 import type { System } from '../kernel/system.ts'
 import { Task } from '../kernel/task.ts'
 import { traceTo } from '../kernel/trace-file.ts'
@@ -305,14 +306,14 @@ export class Container {
     return entries.filter(({ kind }) => kind === 'directory').map(({ name }) => name)
   }
 
-  /** Errors: ESRCH for a process that is not there. Without a pid all processes get the signal, and none is no fault. */
+  /** Errors: ESRCH for a process that is not there; as isDeadly. Without a pid all processes get the signal, and none is no fault. */
   kill(signal: number, pid?: number): void {
-    if (pid === undefined) {
+    const process = pid === undefined ? undefined : this.#process(pid)
+    if (!isDeadly(signal)) return
+    if (process === undefined) {
       for (const { process } of this.#processes.all()) process.kill(signal)
       if (!this.#init) this.#status = 'stopped'
-      return
-    }
-    this.#process(pid).kill(signal)
+    } else process.kill(signal)
   }
 
   /** The sandbox stops. */

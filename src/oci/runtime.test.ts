@@ -423,5 +423,18 @@ describe('a container', () => {
     await create({})
     expect(() => world.runtime.kill('a', 'SIGNOPE')).toThrow(/EINVAL.*SIGNOPE/)
     expect(() => world.runtime.kill('a', 9, 77)).toThrow(/ESRCH/)
+    for (const signal of ['', ' 9', '-1', -1, 1.5, 32, null, {}])
+      expect(() => world.runtime.kill('a', signal as never)).toThrow(/EINVAL.*no signal/)
+  })
+
+  test('goes on after signals that end nobody, and is not stopped by those that would stop it', async () => {
+    await create({})
+    await world.start('a')
+    const { runtime } = world
+    for (const signal of [0, 'SIGCHLD', 'cont', 'SIGURG', 'WINCH']) runtime.kill('a', signal)
+    for (const signal of ['SIGSTOP', 'SIGTSTP', 'SIGTTIN', 22])
+      expect(() => runtime.kill('a', signal)).toThrow(/EOPNOTSUPP/)
+    expect(() => runtime.kill('a', 0, 77)).toThrow(/ESRCH/)
+    expect(runtime.state('a').status).toBe('running')
   })
 })
