@@ -2,7 +2,7 @@
 
 import { O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY } from '../abi/linux.ts'
 import type { Pieces } from './bytes.ts'
-import { wrongType, wrongValue } from './errors.ts'
+import { outOfRange, wrongType, wrongValue } from './errors.ts'
 
 /** The encodings of text: UTF-8. Without an encoding, files are bytes. */
 export type Encoding = 'utf8' | 'utf-8'
@@ -19,6 +19,12 @@ export function pathOf(path: unknown, name = 'path'): string {
   if (typeof path !== 'string') throw wrongType(name, 'of type string', path)
   if (path.includes('\0')) throw wrongValue(name, 'must be a string without null bytes', path.replaceAll('\0', '\\x00'))
   return path
+}
+
+export function integerOf(value: unknown, name: string): number {
+  if (typeof value !== 'number') throw wrongType(name, 'of type number', value)
+  if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value)
+  return value
 }
 
 export function flagsOf(flags: OpenFlags): number {

@@ -1,7 +1,7 @@
 /** An open file, in the shape of node's FileHandle. */
 
 import type { FileCall, FileCalls } from '../abi/wire.ts'
-import { type Encoding, isText, type Mode, modeOf, type Time, timeOf, type WriteData } from './arguments.ts'
+import { type Encoding, integerOf, isText, type Mode, modeOf, type Time, timeOf, type WriteData } from './arguments.ts'
 import { asyncDispose } from './async-dispose.ts'
 import { bytesOf, bytesOrText, collected, inPieces, piecesOf } from './bytes.ts'
 import { outOfRange, wrongType } from './errors.ts'
@@ -280,8 +280,7 @@ function range(
 }
 
 function within(name: string, value: number, max: number): number {
-  if (typeof value !== 'number') throw wrongType(name, 'of type number', value)
-  if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value)
+  integerOf(value, name)
   if (value < 0) throw outOfRange(name, '>= 0', value)
   if (value > max) throw outOfRange(name, `<= ${max}`, value)
   return value

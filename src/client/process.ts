@@ -18,8 +18,9 @@ import type {
   StdioInput,
   StdioOutput,
 } from '../abi/wire.ts'
+import { integerOf, pathOf } from './arguments.ts'
 import { bytesOf, collected } from './bytes.ts'
-import { type SandboxError, wrongValue } from './errors.ts'
+import { type SandboxError, wrongType, wrongValue } from './errors.ts'
 import type { Kernel } from './kernel.ts'
 import { type StdioOption, stdioEntries } from './stdio.ts'
 import { Terminal } from './terminal.ts'
@@ -95,18 +96,22 @@ export class Process {
    * array. i64 are bigints. Rejects with ENOENT for what is no function that it exports, EINVAL for arguments that do not fit,
    * ESRCH if the process ends meanwhile: by a trap, an exit, a signal, or because it is a command, which takes no calls.
    */
-  call(name: string, ...args: (number | bigint)[]): Promise<number | bigint | (number | bigint)[] | undefined> {
+  async call(name: string, ...args: (number | bigint)[]): Promise<number | bigint | (number | bigint)[] | undefined> {
+    if (typeof name !== 'string') throw wrongType('name', 'of type string', name)
+    for (const [i, arg] of args.entries())
+      if (!['number', 'bigint'].includes(typeof arg)) throw wrongType(`args[${i}]`, 'of type number or bigint', arg)
     return this.#calls.request({ call: name, args }) as ReturnType<Process['call']>
   }
 
   /** A copy of bytes of a library's memory. Rejects with EFAULT outside of it, and with ESRCH as `call`. */
-  readMemory(address: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#calls.request({ at: address, length }) as ReturnType<Process['readMemory']>
+  async readMemory(address: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const place = { at: integerOf(address, 'address'), length: integerOf(length, 'length') }
+    return this.#calls.request(place) as ReturnType<Process['readMemory']>
   }
 
   /** Writes to a library's memory; text as UTF-8, without a NUL behind it. Rejects as `readMemory`. */
   async writeMemory(address: number, data: string | Uint8Array): Promise<void> {
-    await this.#calls.request({ at: address, bytes: bytesOf(data, 'data') })
+    await this.#calls.request({ at: integerOf(address, 'address'), bytes: bytesOf(data, 'data') })
   }
 
   /** What it has asked of the kernel so far: calls by name, bytes, time. Once it has ended, in all. */
@@ -247,10 +252,21 @@ export async function launchOptions(
   inline: boolean,
 ): Promise<LaunchOptions> {
   const entries = stdioEntries(stdio, kernel)
-  const more = { stdio: entries, strace: strace === true ? {} : strace || undefined }
+  const more = { stdio: entries, strace: straceWish(strace) }
   if (entries[0] === undefined) return { stdin: await initialInput(stdin, inline), ...more }
   if (stdin !== undefined) throw wrongValue('options.stdin', 'excludes options.stdio[0]', stdin)
   return { stdin: { initial: new Uint8Array(), more: false }, ...more }
+}
+
+function straceWish(strace: RunOptions['strace']): LaunchOptions['strace'] {
+  if (strace === undefined || strace === null || strace === false) return undefined
+  if (strace === true) return {}
+  if (typeof strace !== 'object') throw wrongType('options.strace', 'of type boolean or an object', strace)
+  const { path, calls } = strace
+  if (path !== undefined) pathOf(path, 'options.strace.path')
+  if (calls !== undefined && !(Array.isArray(calls) && calls.every((name) => typeof name === 'string')))
+    throw wrongType('options.strace.calls', 'an Array of names', calls)
+  return { path, calls }
 }
 
 async function initialInput(stdin: RunOptions['stdin'], inline: boolean): Promise<Stdin> {

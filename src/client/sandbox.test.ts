@@ -512,6 +512,39 @@ describe('processes', () => {
     expect(runtime.running.size).toBe(0)
   })
 
+  test('what is no argument of a library is refused before it gets there', async () => {
+    const { container } = await booted()
+    const library = await container.exec({ args: ['forever'] })
+    const request = vi.spyOn(runtime, 'request')
+    const wrong = [
+      [library.call(5 as never), '"name"'],
+      [library.call('add', 1n, '2' as never), '"args[1]"'],
+      [library.call('add', null as never), '"args[0]"'],
+      [library.readMemory(8n as never, 4), '"address"'],
+      [library.readMemory(8, '4' as never), '"length"'],
+      [library.readMemory(1.5, 4), '"address"'],
+      [library.writeMemory('8' as never, 'x'), '"address"'],
+      [library.writeMemory(8, 4 as never), '"data"'],
+    ] as const
+    for (const [call, name] of wrong)
+      await expect(call).rejects.toMatchObject({
+        code: expect.stringMatching(/^ERR_/),
+        message: expect.stringContaining(name),
+      })
+    expect(request).not.toHaveBeenCalled()
+    await library.call('add', 1n, 2)
+    expect(request).toHaveBeenCalledWith('one', library.pid, { call: 'add', args: [1n, 2] })
+  })
+
+  test('a wish for a trace that is none is refused before anything runs', async () => {
+    const { container } = await booted()
+    for (const strace of [5, 'yes', { path: 5 }, { path: 'a\0b' }, { calls: 'fd_read' }, { calls: [5] }])
+      await expect(container.exec({ args: ['echo'] }, { strace: strace as never })).rejects.toMatchObject({
+        message: expect.stringContaining('options.strace'),
+      })
+    expect(runtime.running.size).toBe(0)
+  })
+
   test('kill ends one process, or all of the container', async () => {
     const { container } = await booted()
     const one = await container.exec({ args: ['forever'] })
