@@ -141,6 +141,18 @@ test('descriptors keep their paths when they are renumbered, and below directori
   g.world.release()
 })
 
+test('a name that holds a newline or what else is no plain text is told on one line, in texts and behind descriptors', () => {
+  const { g, told } = traced()
+  const fd = g.open('a\nb"c>d\\e\x01f\x015\x018é', { oflags: 1 })
+  g.call('fd_sync', fd)
+  const shown = String.raw`a\nb\"c>d\\e\1f\0015\18é`
+  expect(told()).toEqual([
+    `path_open(3</>, "${shown}", O_RDWR|O_CREAT|O_NOFOLLOW) = ${fd}`,
+    `fd_sync(${fd}</${shown.replace('>', String.raw`\76`)}>) = 0`,
+  ])
+  g.world.release()
+})
+
 test('only the calls asked for are told, and the paths of descriptors are known all the same', () => {
   const { g, told } = traced({ calls: ['fd_write'] })
   const fd = g.open('a', { oflags: 1 })

@@ -116,7 +116,13 @@ function strerror(answer: number): string {
 const hex = (value: Arg) => `0x${(typeof value === 'bigint' ? BigInt.asUintN(64, value) : value >>> 0).toString(16)}`
 
 const ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\t': '\\t', '\r': '\\r', '"': '\\"', '\\': '\\\\' }
-const escaped = (char: string) => ESCAPES[char] ?? `\\${char.charCodeAt(0).toString(8)}`
+/** For replace: in octal, of three digits where a digit follows, as strace(1) does. */
+const escaped = (char: string, at: number, text: string) =>
+  ESCAPES[char] ??
+  `\\${char
+    .charCodeAt(0)
+    .toString(8)
+    .padStart(/[0-7]/.test(text[at + 1] ?? '') ? 3 : 1, '0')}`
 
 /** A text in quotes, cut; bytes that are no text are told in octal. */
 function quoted(bytes: Uint8Array, shown: number): string {
@@ -182,7 +188,8 @@ class Paths {
   }
 
   shown(fd: Arg): string {
-    const path = this.#paths[Number(fd)]
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is escaped
+    const path = this.#paths[Number(fd)]?.replace(/[\x00-\x1f"\\\x7f<>]/g, escaped)
     return path === undefined ? String(fd) : `${fd}<${path}>`
   }
 
