@@ -86,3 +86,13 @@ test('a guest is killed while it waits, and a trap comes through', async ({ page
   })
   expect(ends).toMatchObject([{ exitCode: 143, signal: 15 }, expect.stringMatching(/unreachable/)])
 })
+
+test('a program whose imports have other types than WASI gives them is none, and says so', async ({ page }) => {
+  const refused = await page.evaluate(() =>
+    guests.start({ imports: [['wasi_snapshot_preview1', 'fd_read', 'i!']] }).end.then(
+      () => undefined,
+      (error) => [error.code, error.message],
+    ),
+  )
+  expect(refused).toEqual(['ENOEXEC', expect.stringMatching(/does not fit what it imports .*fd_read/)])
+})

@@ -83,6 +83,9 @@ export async function runGuest(options: GuestOptions): Promise<GuestEnd> {
     if (entry === '_initialize') await serveLibrary(options.requests!, instance, memory, run)
     return { exitCode: 0, calls: preview1.calls }
   } catch (error) {
+    // Where imports are WebAssembly's own functions, which is so on jspi, they have types.
+    if (error instanceof wasmApi().LinkError)
+      throw new GuestError(`the program does not fit what it imports (${error.message})`, { cause: error })
     const end = endOf(preview1.ending ?? error)
     // What a program makes of a memory.grow that failed is often a trap.
     if ('trap' in end && memoryPages !== undefined)
