@@ -42,8 +42,8 @@ export class Container {
 
   /**
    * Runs another program in a container that was started. `args[0]` names it: a path, or a name that PATH finds.
-   * Rejects where it cannot be run: EBUSY before `start`, ENOENT, EACCES, an error that says why a file is no program, or
-   * one with `faults` for an invalid description.
+   * Rejects where it cannot be run: EBUSY before `start`, ENOENT, EACCES, an error that says why a file is no program, ECANCELED
+   * where the container ends before the program runs, or an error with `faults` for an invalid description.
    */
   exec(process: ProcessInput, options: RunOptions = {}): Promise<Process> {
     const launched = this.#launch(options, (launch, port) =>

@@ -60,6 +60,24 @@ export class Cancellation {
   check(): void {
     if (this.#why !== undefined) throw new ErrnoError('ECANCELED', undefined, this.#why)
   }
+
+  /** What work gives that goes on in any case, for others. Errors: its own; ECANCELED if this is cancelled first. */
+  unlessCancelled<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const waiter = {
+        wake: () => {
+          try {
+            this.check()
+          } catch (error) {
+            reject(error)
+          }
+        },
+      }
+      this.queue.add(waiter)
+      waiter.wake()
+      work.then(resolve, reject).finally(() => this.queue.remove(waiter))
+    })
+  }
 }
 
 /**

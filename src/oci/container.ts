@@ -98,6 +98,8 @@ export class Container {
   readonly #cgroups: ContainerCgroups
   /** Of calls that wait in its files, by its deletion. */
   readonly #deleted = new Cancellation()
+  /** Of programs that are about to run, by its end. */
+  readonly #ended = new Cancellation()
   #status: ContainerState['status'] = 'created'
   #init: Process | undefined
 
@@ -169,7 +171,7 @@ export class Container {
     try {
       this.#init = await this.#run(this.spec.process, stdio)
     } catch (error) {
-      this.#status = 'stopped'
+      this.#end()
       throw error
     }
     this.#init.exited.then(() => this.#stop())
@@ -178,8 +180,14 @@ export class Container {
 
   /** When init ends, the others of its pid namespace do, too: pid_namespaces(7). */
   #stop(): void {
-    this.#status = 'stopped'
+    this.#end()
     for (const { process } of this.#processes.all()) process.kill(SIGKILL, 'the container stopped')
+  }
+
+  /** Nothing runs in it any more. */
+  #end(why = 'the container ended before the program ran'): void {
+    this.#status = 'stopped'
+    this.#ended.cancel(why)
   }
 
   /** Runs a further process. Errors: EBUSY unless the container is running. */
@@ -214,14 +222,11 @@ export class Container {
     let files: Redirections = []
     let trace: Trace | undefined
     try {
-      const step = <T>(operation: () => T) => untilDone(waiting, operation, () => task.settle(), this.#deleted)
+      const step = <T>(operation: () => T) => untilDone(waiting, operation, () => task.settle(), this.#ended)
       await step(() => task.unconfined(() => task.chdir(cwd)))
       const executable = await step(() => task.unconfined(() => findExecutable(task, args[0] ?? '', env)))
-      const program = await programs.load(
-        executable,
-        stdio.progress,
-        least(memoryPagesOf(spec), this.#cgroups.memoryPages),
-      )
+      const memoryPages = least(memoryPagesOf(spec), this.#cgroups.memoryPages)
+      const program = await this.#ended.unlessCancelled(programs.load(executable, stdio.progress, memoryPages))
       const directories = preopensOf(cwd, spec.preopens, () => this.#topLevel(task))
       const { strace } = stdio
       const path = strace?.path
@@ -232,8 +237,7 @@ export class Container {
       }
       const terminals = terminal && (await step(() => task.unconfined(() => terminalsOf(task))))
       files = await openAll(task, redirected, pipes, directories.length, step)
-      if (this.#status === 'stopped')
-        throw new ErrnoError('EBUSY', this.id, 'the container ended before the program ran')
+      this.#ended.check()
       this.#cgroups.requireRoom()
       process = new Process(vfs, {
         pid: this.#processes.nextPid(),
@@ -312,13 +316,13 @@ export class Container {
     if (!isDeadly(signal)) return
     if (process === undefined) {
       for (const { process } of this.#processes.all()) process.kill(signal)
-      if (!this.#init) this.#status = 'stopped'
+      if (!this.#init) this.#end()
     } else process.kill(signal)
   }
 
   /** The sandbox stops. */
   panic(reason: string): void {
-    this.#status = 'stopped'
+    this.#end(reason)
     this.#deleted.cancel(reason)
     for (const { process } of this.#processes.all()) process.kill(SIGKILL, reason)
   }
@@ -346,11 +350,12 @@ export class Container {
 
   /** Ends what runs, then takes the mounts apart: lazily, so what is still open works until it is closed. */
   async destroy(): Promise<void> {
-    this.#status = 'stopped'
-    this.#deleted.cancel('the container was deleted')
+    const why = 'the container was deleted'
+    this.#end(why)
+    this.#deleted.cancel(why)
     const ends: Promise<ExitStatus>[] = []
     for (const { process } of this.#processes.all()) {
-      process.kill(SIGKILL, 'the container was deleted')
+      process.kill(SIGKILL, why)
       ends.push(process.exited)
     }
     await Promise.all(ends)

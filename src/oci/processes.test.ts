@@ -1,7 +1,7 @@
 /** Processes that are connected: with pipes, with files of their container, with each other. On platform inline. */
 
 import { readFileSync } from 'node:fs'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { buildGuest } from '../../e2e/guests/build.mjs'
 import { O_APPEND, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from '../abi/linux.ts'
 import type { StdioEntry } from '../abi/wire.ts'
@@ -260,6 +260,22 @@ describe('what waits in a container', () => {
     expect(await reading).toMatchObject({ ...cancelled, syscall: 'open', path: '/fifo' })
     expect(await starting).toMatchObject(cancelled)
     expect(await failure(files.stat('/'))).toMatchObject(cancelled)
+  })
+
+  test('is not waited for when the container ends: a FIFO that is to be a descriptor, a program that is being fetched', async () => {
+    await world.runtime.files('a').mkfifo('/fifo', 0o600)
+    const onFifo = failure(run(['copy'], [{ path: '/fifo', flags: O_RDONLY, mode: 0 }]))
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    vi.spyOn(world.runtime.programs, 'load').mockReturnValue(new Promise(() => {}))
+    const onFetch = failure(run(['copy']))
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    world.runtime.kill('a', 'SIGTERM')
+    const cancelled = {
+      code: 'ECANCELED',
+      message: expect.stringContaining('the container ended before the program ran'),
+    }
+    expect(await Promise.all([onFifo, onFetch])).toMatchObject([cancelled, cancelled])
+    expect(world.runtime.vfs.tasks.size).toBe(1)
   })
 
   test('the page and a program meet at a FIFO', async () => {
