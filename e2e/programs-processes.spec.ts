@@ -154,7 +154,9 @@ onEachPlatform((platform) => {
           const live = await process.stats()
           await process.kill('SIGINT')
           reader.releaseLock()
-          waiting = { first, second, live, rest: await lines(process.strace) }
+          const { syscalls } = await process.wait()
+          const counted = Object.values((await process.stats()).calls).reduce((sum, count) => sum + count, 0)
+          waiting = { first, second, live, rest: await lines(process.strace), uncounted: syscalls - counted }
         }
         const endless = platform === 'worker' && (await container.exec(p('loop'), { strace: true }))
         let beforeLoop: string[] = []
@@ -196,6 +198,7 @@ onEachPlatform((platform) => {
         first: expect.stringMatching(`^fd_read\\(0<stdin>, "one", 4096\\) = 3 ${time}`),
         second: expect.stringMatching(`^fd_write\\(1<stdout>, "one", 3\\) = 3 ${time}`),
         live: { bytesRead: 3, bytesWritten: 3 },
+        uncounted: 0,
       })
       expect((seen.waiting as { rest: string[] }).rest.at(-1)).toBe('+++ killed by SIGINT +++')
     }

@@ -95,6 +95,8 @@ function runIn(thread: GuestThread, serving: Serving, program: Program, process:
     asked = next
     if (next) thread.ask(next.request)
   }
+  /** Also those that its thread answered itself. */
+  const calls = () => counters.calls.reduce((sum, count) => sum + count, 0)
   let started = false
   return new Promise((resolve, reject) => {
     let ended = false
@@ -110,7 +112,7 @@ function runIn(thread: GuestThread, serving: Serving, program: Program, process:
     const killer = {
       wake() {
         const signal = kill.signal ?? SIGKILL
-        end(() => resolve({ exitCode: 128 + signal, signal, calls: channel.calls }))
+        end(() => resolve({ exitCode: 128 + signal, signal, calls: calls() }))
       },
     }
     thread.onreport = (report) => {
@@ -125,7 +127,7 @@ function runIn(thread: GuestThread, serving: Serving, program: Program, process:
     }
     thread.onfailure = (message) => {
       if (!started) end(() => reject(new Error(notStarted(message))))
-      else end(() => resolve({ trap: `its Worker failed: ${message}`, stack: '', calls: channel.calls }))
+      else end(() => resolve({ trap: `its Worker failed: ${message}`, stack: '', calls: calls() }))
     }
     killed.add(killer)
     if (kill.signal !== undefined) killer.wake()
