@@ -22,10 +22,11 @@ async function suite(folder: string, tests: Record<string, [guest: string, confi
   }
 }
 
-function conformance(...args: string[]): Promise<{ code: number; output: string }> {
+const conformance = (...args: string[]) => nodeSays(join(root, 'e2e/wasi-testsuite/run.mjs'), ...args)
+
+function nodeSays(...args: string[]): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
-    const command = [join(root, 'e2e/wasi-testsuite/run.mjs'), ...args]
-    execFile(process.execPath, command, (error, stdout, stderr) =>
+    execFile(process.execPath, args, { cwd: root }, (error, stdout, stderr) =>
       resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, output: stdout + stderr }),
     )
   })
@@ -125,6 +126,33 @@ test('what is wrong fails, each with its reason, and so does what can not be run
     output: 'on overlay: stdout is "hello\\n", not "hallo\\n"',
     right: '',
   })
+})
+
+test('a test that does not end has failed, and in Node, too, those behind it are run', async ({
+  browserName,
+}, info) => {
+  test.skip(browserName !== 'chromium', 'it runs in Node, once')
+  const wasm = await buildGuest('cat.c')
+  const steps = [
+    { type: 'run', args: [], env: [], preopens: [] },
+    { type: 'read', id: 'stdout', payload: 'x' },
+  ]
+  const script = info.outputPath('twice.mjs')
+  const here = (path: string) => JSON.stringify(join(root, path))
+  writeFileSync(
+    script,
+    `import { readFileSync } from 'node:fs'
+    await import(${here('e2e/node-workers.mjs')})
+    const { Sandbox } = await import(${here('dist/index.js')})
+    const { play } = await import(${here('e2e/wasi-testsuite/play.mjs')})
+    const wasm = new Uint8Array(readFileSync(${JSON.stringify(wasm)}))
+    const test = { steps: ${JSON.stringify(steps)}, functions: [], wasm, limit: 2000 }
+    for (const each of [1, 2]) console.log((await play(Sandbox, 'worker', test)).failures.join())
+    process.exit(0)`,
+  )
+  const { code, output } = await nodeSays(script)
+  expect(output).toBe('on overlay: it has not ended after 2 s\n'.repeat(2))
+  expect(code).toBe(0)
 })
 
 test('a command that makes no sense is refused with what is missing', async ({ browserName }, info) => {

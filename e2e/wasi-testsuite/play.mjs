@@ -177,7 +177,8 @@ function collect(trace, calls) {
     const name = /^(\w+)\(/.exec(line)?.[1]
     if (name !== undefined) calls.push(name)
   }
-  return trace.pipeTo(new WritableStream({ write }))
+  // It breaks off where the kernel is stopped; why it was is told already.
+  return trace.pipeTo(new WritableStream({ write })).catch(() => {})
 }
 
 /** What a program writes, piece by piece as it is asked for. */
