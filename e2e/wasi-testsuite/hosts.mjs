@@ -27,7 +27,7 @@ export async function openNode() {
   const { Sandbox } = await import(pathToFileURL(`${root}dist/index.js`).href)
   const { play } = await import('./play.mjs')
   return {
-    play: (platform, { steps, functions, wasm }) =>
+    play: async (platform, { steps, functions, wasm }) =>
       play(Sandbox, platform, { steps, functions, wasm: new Uint8Array(readFileSync(wasm)), limit: LIMIT }),
     obstacle: async (platform) =>
       platform === 'jspi' && !('Suspending' in WebAssembly)

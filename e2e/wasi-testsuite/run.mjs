@@ -67,9 +67,8 @@ if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) give(`there is 
 const { tests, leftOut } = findTests(folder)
 for (const { folder, count, why } of leftOut) console.log(`not preview1: ${folder} (${count} tests ${why})`)
 if (tests.length === 0) {
-  give(
-    `${folder} holds no preview1 tests: no .wasm lies in it or below; the branch prod/testsuite-base has them compiled`,
-  )
+  const why = leftOut.length > 0 ? 'all that lie in it are for others' : 'no .wasm lies in it or below'
+  give(`${folder} holds no preview1 tests: ${why}; the branch prod/testsuite-base has them compiled`)
 }
 console.log(`${tests.length} preview1 tests in ${folder}`)
 await buildIfStale()

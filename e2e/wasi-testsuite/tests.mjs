@@ -46,9 +46,9 @@ export function findTests(folder) {
   const tests = []
   const leftOut = []
   for (const [dir, files] of foldersOf(folder)) {
-    const { name, other } = manifestOf(dir, folder)
+    const { name, other, fault } = manifestOf(dir, folder)
     if (other) leftOut.push({ folder: relative(folder, dir) || '.', count: files.length, why: other })
-    else for (const file of files) tests.push(testOf(join(dir, file), name))
+    else for (const file of files) tests.push({ ...testOf(join(dir, file), name), ...(fault && { fault }) })
   }
   return { tests, leftOut }
 }
@@ -67,33 +67,47 @@ function foldersOf(folder) {
 
 /**
  * @param {string} dir @param {string} top
- * @returns {{ name: string, other?: string }} the suite; `other` says which WASI it is for, if not plain preview1
+ * @returns {{ name: string, other?: string, fault?: string }} the suite; `other` says which WASI it is for, if not plain preview1,
+ *   `fault` why that can't be told
  */
 function manifestOf(dir, top) {
+  const place = relative(top, dir)
   const file = join(dir, 'manifest.json')
-  const manifest = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
-  const version = manifest.version ?? /^wasm32-wasip\d+(-threads)?$/.exec(basename(dir))?.[0] ?? PREVIEW1
-  const name = manifest.name ?? (relative(top, dir) || basename(dir))
-  if (version !== PREVIEW1) return { name, other: `for ${version}` }
-  const proposal = /[\\/]proposals[\\/]([^\\/]+)/.exec(`${dir}${sep}`)?.[1]
+  /** @type {{ name?: string, version?: string }} */
+  let manifest = {}
+  try {
+    if (existsSync(file)) manifest = objectIn(file)
+  } catch (error) {
+    return { name: place || basename(dir), fault: faultOf(file, error) }
+  }
+  const { name = place || basename(dir), version = /^wasm32-wasip\d+(-threads)?$/.exec(basename(dir))?.[0] } = manifest
+  if ((version ?? PREVIEW1) !== PREVIEW1) return { name, other: `for ${version}` }
+  // Of a checkout: a folder that was given is run wherever it lies.
+  const proposal = /(?:^|[\\/])proposals[\\/]([^\\/]+)/.exec(place)?.[1]
   return proposal === undefined ? { name } : { name, other: `for the proposal ${proposal}` }
 }
+
+/** @param {string} file JSON @returns {Record<string, any>} @throws also where it holds something else */
+function objectIn(file) {
+  const value = JSON.parse(readFileSync(file, 'utf8'))
+  if (!isObject(value)) throw new Error('it is not an object')
+  return value
+}
+
+/** @type {(file: string, error: unknown) => string} */
+const faultOf = (file, error) => `${basename(file)}: ${error instanceof Error ? error.message : error}`
 
 /** @param {string} wasm @param {string} suite @returns {SuiteTest} */
 function testOf(wasm, suite) {
   const test = { name: basename(wasm, '.wasm'), suite, wasm }
   const file = wasm.replace(/\.wasm$/, '.json')
   try {
-    const config = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
+    if (!statSync(wasm).isFile()) return { ...test, steps: [], functions: [], fault: 'it is not a file' }
+    const config = existsSync(file) ? objectIn(file) : {}
     const steps = stepsOf(config, dirname(wasm))
     return { ...test, steps, functions: list(config.wasi_functions ?? [], 'wasi_functions') }
   } catch (error) {
-    return {
-      ...test,
-      steps: [],
-      functions: [],
-      fault: `${basename(file)}: ${error instanceof Error ? error.message : error}`,
-    }
+    return { ...test, steps: [], functions: [], fault: faultOf(file, error) }
   }
 }
 

@@ -117,3 +117,23 @@ test('tests are found in any folder; those for another WASI are told apart, a fa
   ])
   expect(findTests(join(folder, 'tests/c/testsuite/wasm32-wasip1')).tests).toHaveLength(2)
 })
+
+test('a manifest that is broken is a fault of the tests beside it, and a folder that ends in .wasm is a test that can not pass', () => {
+  put('broken/a.wasm')
+  put('broken/manifest.json', '{"name": ')
+  put('broken/inner/b.wasm/c')
+  put('broken/inner/manifest.json', '[]')
+  const { tests } = findTests(join(folder, 'broken'))
+  expect(tests.map(({ name, fault }) => [name, fault])).toEqual([
+    ['a', expect.stringMatching(/^manifest\.json: .*JSON/)],
+    ['b', 'manifest.json: it is not an object'],
+  ])
+  rmSync(join(folder, 'broken/inner/manifest.json'))
+  expect(findTests(join(folder, 'broken/inner')).tests).toMatchObject([{ name: 'b', fault: 'it is not a file' }])
+})
+
+test('a checkout that lies below a folder named proposals is one', () => {
+  put('proposals/checkout/tests/a.wasm')
+  const { tests, leftOut } = findTests(join(folder, 'proposals/checkout'))
+  expect([tests.map(({ name }) => name), leftOut]).toEqual([['a'], []])
+})
