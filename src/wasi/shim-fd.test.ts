@@ -1,4 +1,4 @@
-import { WASI } from '@bjorn3/browser_wasi_shim'
+import { type Fd, File, PreopenDirectory, WASI } from '@bjorn3/browser_wasi_shim'
 import { afterEach, describe, expect, test } from 'vitest'
 import { E } from './errno.ts'
 import { KernelFd } from './shim-fd.ts'
@@ -9,10 +9,10 @@ let world: TestWorld | undefined
 afterEach(() => world?.release())
 
 /** A guest on the plain shim, whose preopen is ours. */
-function shimGuest(): { g: TestGuest; wasi: WASI; world: TestWorld } {
+function shimGuest(beside: readonly Fd[] = []): { g: TestGuest; wasi: WASI; world: TestWorld } {
   world = new TestWorld()
   const fds = [0, 1, 2].map((fd) => new KernelFd(world!.guest, fd))
-  const wasi = new WASI(['prog'], [], [...fds, new KernelFd(world.guest, 3, '/')], { debug: false })
+  const wasi = new WASI(['prog'], [], [...fds, new KernelFd(world.guest, 3, '/'), ...beside], { debug: false })
   const g = new TestGuest({ world })
   wasi.initialize({ exports: { memory: g.memory as unknown as WebAssembly.Memory } })
   // The driver's own preview1 gives way to the shim's.
@@ -97,5 +97,26 @@ describe('the plain shim over the sandbox', () => {
     }
     expect(new Set(seen)).toEqual(new Set(['.', '..', ...names]))
     expect(seen).toHaveLength(402)
+  })
+
+  test('beside a directory of the shim’s own: from there EXDEV, to there a name for the place, and nothing is thrown', () => {
+    const theirs = new PreopenDirectory('/theirs', new Map([['t', new File(Buffer.from('T'))]]))
+    const { g, world } = shimGuest([theirs])
+    world.writeFile('/a', 'A')
+    world.writeFile('/b', 'B')
+    expect(g.call('path_rename', 4, 't', 3, 't')).toBe(E.EXDEV)
+    expect(g.call('path_link', 4, 0, 't', 3, 't')).toBe(E.EXDEV)
+    expect(g.call('path_link', 3, 0, 'a', 4, 'a')).toBe(0)
+    expect(g.call('path_rename', 3, 'b', 4, 'b')).toBe(0)
+    expect(world.readFile('/b')).toBe('B')
+    const read = (name: string) => {
+      const fd = g.open(name, { dir: 4, rights: 2n })
+      return fd < 0 ? fd : g.readText(fd, 10)
+    }
+    expect(['t', 'a', 'b'].map(read)).toEqual(['T', 'A', 'B'])
+    expect(g.call('path_unlink_file', 3, 'b')).toBe(0)
+    expect([read('b'), g.call('path_filestat_get', 4, 0, 'b', OUT), g.bytes[OUT + 16]]).toEqual([-E.ENOENT, 0, 0])
+    expect(g.call('fd_readdir', 4, 65_536, 65_536, 0n, OUT)).toBe(0)
+    expect(g.call('path_unlink_file', 4, 'b')).toBe(0)
   })
 })

@@ -6,6 +6,8 @@
  * It renames by `path_unlink` on one directory and `path_link(…, true)` on the other, with the inode that the first
  * gave: here that inode is a place, nothing is removed before the second call, and the second call renames. If it
  * fails, the shim links the inode back to where it was, which renames a file to itself: nothing happens.
+ * A rename or link from a directory of the shim's own into one of ours is EXDEV. The other way the shim asks nobody: its
+ * directory then has a name that leads to the place in ours, where nothing was moved.
  * Imports that the shim itself does not pass on (path_symlink, poll_oneoff) stay as they are; Preview1 has them.
  */
 import { Fd, Inode, wasi } from '@bjorn3/browser_wasi_shim'
@@ -44,24 +46,26 @@ class Filestat extends wasi.Filestat {
 /** A name in a directory of the sandbox, on its way from one shim call to the next. */
 class Place extends Inode {
   readonly syscalls: Syscalls
-  readonly dirfd: number
+  readonly directory: KernelFd
   readonly path: string
   readonly lookupflags: number
 
-  constructor(syscalls: Syscalls, dirfd: number, path: string, lookupflags: number) {
+  constructor(syscalls: Syscalls, directory: KernelFd, path: string, lookupflags: number) {
     super()
     this.syscalls = syscalls
-    this.dirfd = dirfd
+    this.directory = directory
     this.path = path
     this.lookupflags = lookupflags
   }
 
-  override path_open(_oflags: number, _rights: bigint, _fdflags: number) {
-    return { ret: E.EOPNOTSUPP, fd_obj: null }
+  override path_open(oflags: number, rights: bigint, fdflags: number) {
+    return this.directory.path_open(this.lookupflags, this.path, oflags, rights, rights, fdflags)
   }
 
+  /** Of nothing that is known if nothing is there any more: the shim takes no error here. */
   override stat(): wasi.Filestat {
-    return new Filestat(this.syscalls.fstatat(this.dirfd, this.path, AT_SYMLINK_NOFOLLOW))
+    const { filestat } = this.directory.path_filestat_get(0, this.path)
+    return filestat ?? new wasi.Filestat(this.ino, wasi.FILETYPE_UNKNOWN, 0n)
   }
 }
 
@@ -270,7 +274,7 @@ export class KernelFd extends Fd {
     let inode: Place | null = null
     const ret = attempt(this.#syscalls, () => {
       this.#syscalls.fstatat(this.fd, path, lookupflags & LOOKUPFLAGS_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW)
-      inode = new Place(this.#syscalls, this.fd, path, lookupflags)
+      inode = new Place(this.#syscalls, this, path, lookupflags)
       return SUCCESS
     })
     return { ret, inode_obj: inode }
@@ -279,10 +283,12 @@ export class KernelFd extends Fd {
   /** `allow_dir` tells a rename's second half from path_link. */
   override path_link(path: string, inode: Inode, allowDir: boolean): number {
     if (!(inode instanceof Place) || inode.syscalls !== this.#syscalls) return E.EXDEV
-    const { dirfd, path: from, lookupflags } = inode
-    if (allowDir) return attempt(this.#syscalls, () => void this.#syscalls.renameat2(dirfd, from, this.fd, path, 0))
+    const { directory, path: from, lookupflags } = inode
+    if (allowDir) {
+      return attempt(this.#syscalls, () => void this.#syscalls.renameat2(directory.fd, from, this.fd, path, 0))
+    }
     const flags = lookupflags & LOOKUPFLAGS_SYMLINK_FOLLOW ? AT_SYMLINK_FOLLOW : 0
-    return attempt(this.#syscalls, () => void this.#syscalls.linkat(dirfd, from, this.fd, path, flags))
+    return attempt(this.#syscalls, () => void this.#syscalls.linkat(directory.fd, from, this.fd, path, flags))
   }
 
   override path_open(
