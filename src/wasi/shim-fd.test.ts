@@ -1,5 +1,5 @@
-import { type Fd, File, PreopenDirectory, WASI } from '@bjorn3/browser_wasi_shim'
-import { afterEach, describe, expect, test } from 'vitest'
+import { type Fd, File, type Inode, PreopenDirectory, type wasi as shim, WASI } from '@bjorn3/browser_wasi_shim'
+import { afterEach, describe, expect, expectTypeOf, test } from 'vitest'
 import { E } from './errno.ts'
 import { KernelFd } from './shim-fd.ts'
 import { TestGuest } from './test-guest.ts'
@@ -118,5 +118,20 @@ describe('the plain shim over the sandbox', () => {
     expect([read('b'), g.call('path_filestat_get', 4, 0, 'b', OUT), g.bytes[OUT + 16]]).toEqual([-E.ENOENT, 0, 0])
     expect(g.call('fd_readdir', 4, 65_536, 65_536, 0n, OUT)).toBe(0)
     expect(g.call('path_unlink_file', 4, 'b')).toBe(0)
+  })
+
+  test('a size that is none is as large as an iovec could say', () => {
+    const { world } = shimGuest()
+    world.writeFile('/a', 'A')
+    const file = new KernelFd(world.guest, 3, '/').path_open(0, 'a', 0, 2n, 0n, 0).fd_obj!
+    expect([file.fd_pread(-1, 0n).data, file.fd_read(-1).data]).toEqual([Uint8Array.of(65), Uint8Array.of(65)])
+  })
+
+  test('answers are of the shim’s types', () => {
+    type Answer<K extends keyof KernelFd> = KernelFd[K] extends (...args: never[]) => infer R ? R : never
+    expectTypeOf<Answer<'path_open'>['fd_obj']>().toEqualTypeOf<KernelFd | null>()
+    expectTypeOf<Answer<'fd_readdir_single'>['dirent']>().toEqualTypeOf<shim.Dirent | null>()
+    expectTypeOf<Answer<'path_readlink'>['data']>().toEqualTypeOf<string | null>()
+    expectTypeOf<Answer<'path_lookup'>['inode_obj']>().toExtend<Inode | null>()
   })
 })

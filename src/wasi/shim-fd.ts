@@ -110,7 +110,7 @@ export class KernelFd extends Fd {
   }
 
   override fd_fdstat_get() {
-    let fdstat: wasi.Fdstat | null = null
+    let fdstat = null as wasi.Fdstat | null
     const ret = attempt(this.#syscalls, () => {
       const filetype = this.#descriptors.filetype(this.fd)
       fdstat = new wasi.Fdstat(filetype, fdflagsOf(this.#syscalls.getfl(this.fd)))
@@ -131,7 +131,7 @@ export class KernelFd extends Fd {
   }
 
   override fd_filestat_get() {
-    let filestat: wasi.Filestat | null = null
+    let filestat = null as wasi.Filestat | null
     const ret = attempt(this.#syscalls, () => {
       filestat = new Filestat(this.#syscalls.fstat(this.fd))
       return SUCCESS
@@ -166,7 +166,7 @@ export class KernelFd extends Fd {
   }
 
   #read(size: number, read: (data: Uint8Array) => number) {
-    let data = new Uint8Array(Math.min(size, LARGEST_READ))
+    let data = new Uint8Array(Math.min(size >>> 0, LARGEST_READ))
     const ret = attempt(this.#syscalls, () => {
       data = data.subarray(0, read(data))
       return SUCCESS
@@ -225,7 +225,7 @@ export class KernelFd extends Fd {
 
   /** One entry; the ones behind it are kept, as readdir(3) keeps a buffer of them. A listing from the start looks anew. */
   override fd_readdir_single(cookie: bigint) {
-    let dirent: wasi.Dirent | null = null
+    let dirent = null as wasi.Dirent | null
     const ret = attempt(this.#syscalls, () => {
       const from = offsetOf(cookie)
       if (from < 0 || from === Number.POSITIVE_INFINITY) return E.EINVAL
@@ -245,7 +245,7 @@ export class KernelFd extends Fd {
   }
 
   override path_filestat_get(flags: number, path: string) {
-    let filestat: wasi.Filestat | null = null
+    let filestat = null as wasi.Filestat | null
     const ret = attempt(this.#syscalls, () => {
       const follow = flags & LOOKUPFLAGS_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW
       filestat = new Filestat(this.#syscalls.fstatat(this.fd, path, follow))
@@ -271,7 +271,7 @@ export class KernelFd extends Fd {
   }
 
   #place(path: string, lookupflags: number) {
-    let inode: Place | null = null
+    let inode = null as Place | null
     const ret = attempt(this.#syscalls, () => {
       this.#syscalls.fstatat(this.fd, path, lookupflags & LOOKUPFLAGS_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW)
       inode = new Place(this.#syscalls, this, path, lookupflags)
@@ -299,7 +299,7 @@ export class KernelFd extends Fd {
     inheriting: bigint,
     fdflags: number,
   ) {
-    let opened: KernelFd | null = null
+    let opened = null as KernelFd | null
     const ret = attempt(this.#syscalls, () => {
       const rights = rightsOf(base)
       const flags = openFlags(lookupflags, oflags, rights, fdflags)
@@ -313,7 +313,7 @@ export class KernelFd extends Fd {
   }
 
   override path_readlink(path: string) {
-    let data: string | null = null
+    let data = null as string | null
     const ret = attempt(this.#syscalls, () => {
       data = this.#syscalls.readlinkat(this.fd, path)
       return SUCCESS
