@@ -45,7 +45,7 @@ test('an open tells its directory, path, flags and what it gave, and later calls
 })
 
 test.each([
-  [{ rights: 0n, oflags: 1 }, 'O_CREAT'],
+  [{ rights: 0n, oflags: 1 }, 'O_RDONLY|O_CREAT'],
   [{ rights: 2n }, 'O_RDONLY'],
   [{ rights: 64n, oflags: 9 }, 'O_WRONLY|O_CREAT|O_TRUNC'],
   [{ rights: 66n, oflags: 1, fdflags: 1 }, 'O_RDWR|O_CREAT|O_APPEND'],
@@ -86,6 +86,8 @@ test('a text is cut after 32 bytes, not through a character, and what is no text
     `fd_write(1<stdout>, "${'x'.repeat(31)}"..., 42) = 42`,
     'fd_write(1<stdout>, "\\377A\\0\\n", 4) = 4',
   ])
+  g.write(1, '\x001\x00a\v\f\x1b[0m\x7f8')
+  expect(told()).toEqual(['fd_write(1<stdout>, "\\0001\\0a\\v\\f\\33[0m\\1778", 12) = 12'])
   g.world.release()
 })
 

@@ -92,6 +92,7 @@ const STRERROR: Readonly<Record<string, string>> = {
   EXDEV: 'Invalid cross-device link',
   EISDIR: 'Is a directory',
   ENOMEM: 'Cannot allocate memory',
+  ENFILE: 'Too many open files in system',
   ENOLCK: 'No locks available',
   ESPIPE: 'Illegal seek',
   EROFS: 'Read-only file system',
@@ -115,7 +116,9 @@ function strerror(answer: number): string {
 
 const hex = (value: Arg) => `0x${(typeof value === 'bigint' ? BigInt.asUintN(64, value) : value >>> 0).toString(16)}`
 
-const ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\t': '\\t', '\r': '\\r', '"': '\\"', '\\': '\\\\' }
+const ESCAPES: Readonly<Record<string, string>> = {
+  ...{ '\n': '\\n', '\t': '\\t', '\r': '\\r', '\v': '\\v', '\f': '\\f', '"': '\\"', '\\': '\\\\' },
+}
 /** For replace: in octal, of three digits where a digit follows, as strace(1) does. */
 const escaped = (char: string, at: number, text: string) =>
   ESCAPES[char] ??
@@ -216,12 +219,11 @@ function openFlags([, dirflags, , , oflags, base, , fdflags]: readonly Arg[]): s
   const rights = BigInt(base!)
   const writes = (rights & BigInt(wasi.RIGHTS_FD_WRITE)) !== 0n
   const reads = (rights & BigInt(wasi.RIGHTS_FD_READ)) !== 0n
-  const names = []
-  if (writes) names.push(reads ? 'O_RDWR' : 'O_WRONLY')
+  const names = [writes ? (reads ? 'O_RDWR' : 'O_WRONLY') : 'O_RDONLY']
   if (oflags !== 0) names.push(bits(Number(oflags), ['O_CREAT', 'O_DIRECTORY', 'O_EXCL', 'O_TRUNC']))
   if (fdflags !== 0) names.push(bits(Number(fdflags), FDFLAGS))
   if (!(Number(dirflags) & 1)) names.push('O_NOFOLLOW')
-  return names.length === 0 || names[0] === 'O_NOFOLLOW' ? ['O_RDONLY', ...names].join('|') : names.join('|')
+  return names.join('|')
 }
 
 /** The arguments of a call as a line tells them; `result` once it has returned. */
