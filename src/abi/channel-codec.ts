@@ -13,7 +13,7 @@ import { UTIME_NOW, UTIME_OMIT } from './linux.ts'
 import type { DirectoryEntry, FileKind, PollRequest, Stat, Syscalls } from './syscalls.ts'
 import { decodeUtf8, encodeUtf8 } from './utf8.ts'
 
-/** Bytes that one call moves at most; a longer read or write is cut, which both may be. */
+/** Bytes that one call moves at most; a longer read or write is several calls. */
 export const DATA_SIZE = 1 << 20
 
 /** A listing is asked for in chunks of this, so that its last entry, which may reach over it, always has room. */

@@ -1,7 +1,16 @@
 /** The guest's end of a channel: system calls that block the guest's thread until the kernel has answered. */
 import { ANSWERED, CALL, DEAD, IDLE, REQUESTED, STATE, STATUS } from './channel.ts'
-import { type ArgumentKind, type CallName, callNumbers, LISTING, Message, signatures } from './channel-codec.ts'
+import {
+  type ArgumentKind,
+  type CallName,
+  callNumbers,
+  DATA_SIZE,
+  LISTING,
+  Message,
+  signatures,
+} from './channel-codec.ts'
 import { ErrnoError, errnoName } from './errno.ts'
+import { POLLIN } from './linux.ts'
 import type { DirectoryEntry, PollRequest, Stat, Syscalls } from './syscalls.ts'
 
 /** How the guest's side waits for its answer. Tests answer here, on the same thread. */
@@ -68,39 +77,45 @@ export class RemoteSyscalls implements Syscalls {
     }
   }
 
-  #read(name: CallName, fd: number, memory: Uint8Array, ranges: readonly number[], offset?: number): number {
+  /** readv(2) and its like, in as many calls as the data area makes necessary: of a file, all that was asked for is moved. */
+  #move(name: CallName, fd: number, memory: Uint8Array, ranges: readonly number[], offset?: number): number {
     const message = this.#message
-    message.rewind()
-    message.putNumber(fd)
-    message.putRoom(ranges)
-    if (offset !== undefined) message.putNumber(offset)
-    this.#ask(callNumbers[name])
-    const length = message.number()
-    message.scatter(length, memory, ranges)
-    return length
-  }
-
-  #write(name: CallName, fd: number, memory: Uint8Array, ranges: readonly number[], offset?: number): number {
-    const message = this.#message
-    message.rewind()
-    message.putNumber(fd)
-    message.putBytes(memory, ranges)
-    if (offset !== undefined) message.putNumber(offset)
-    this.#ask(callNumbers[name])
-    return message.number()
+    const reads = signatures[name].args[1] === 'out'
+    let left = ranges
+    let done = 0
+    for (;;) {
+      message.rewind()
+      message.putNumber(fd)
+      if (reads) message.putRoom(left)
+      else message.putBytes(memory, left)
+      if (offset !== undefined) message.putNumber(offset + done)
+      try {
+        this.#ask(callNumbers[name])
+      } catch (error) {
+        if (done === 0) throw error
+        return done
+      }
+      const length = message.number()
+      if (reads) message.scatter(length, memory, left)
+      done += length
+      if (length < DATA_SIZE) return done
+      left = behind(length, left)
+      // A stream that has no more now would wait for it, and what was read is enough.
+      if (left.length === 0 || (reads && !this.poll([{ fd, events: POLLIN }], 0n)[0])) return done
+    }
   }
 
   readv(fd: number, memory: Uint8Array, ranges: readonly number[]): number {
-    return this.#read('readv', fd, memory, ranges)
+    return this.#move('readv', fd, memory, ranges)
   }
   preadv(fd: number, memory: Uint8Array, ranges: readonly number[], offset: number): number {
-    return this.#read('preadv', fd, memory, ranges, offset)
+    return this.#move('preadv', fd, memory, ranges, offset)
   }
   writev(fd: number, memory: Uint8Array, ranges: readonly number[]): number {
-    return this.#write('writev', fd, memory, ranges)
+    return this.#move('writev', fd, memory, ranges)
   }
   pwritev(fd: number, memory: Uint8Array, ranges: readonly number[], offset: number): number {
-    return this.#write('pwritev', fd, memory, ranges, offset)
+    return this.#move('pwritev', fd, memory, ranges, offset)
   }
 
   /** In as many calls as the data area makes necessary: a short listing would mean that the directory ends. */
@@ -200,6 +215,17 @@ export class RemoteSyscalls implements Syscalls {
   renumber(from: number, to: number): void {
     this.#call('renumber', from, to)
   }
+}
+
+/** Ranges without their first bytes. */
+function behind(bytes: number, ranges: readonly number[]): readonly number[] {
+  const left: number[] = []
+  for (let i = 0; i < ranges.length; i += 2) {
+    const skipped = Math.min(bytes, ranges[i + 1]!)
+    bytes -= skipped
+    if (skipped < ranges[i + 1]!) left.push(ranges[i]! + skipped, ranges[i + 1]! - skipped)
+  }
+  return left
 }
 
 function putArgument(message: Message, kind: ArgumentKind, value: number | string | bigint | undefined): void {

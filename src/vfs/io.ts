@@ -102,12 +102,9 @@ function readStream(context: Context, file: FileDescription, memory: Uint8Array,
   return 0
 }
 
-/** What several ranges write at once: as much as a channel carries. */
-const MOST_GATHERED = 1 << 20
-
 /**
- * writev(2), or pwritev(2) with an `offset`. Gives the bytes written: fewer where space ended, and of several ranges to a file at
- * most 1 MiB.
+ * writev(2), or pwritev(2) with an `offset`. Gives the bytes written: fewer where space ended, and of ranges that overlap at most
+ * as many as the memory has.
  * Errors: as read; ENOSPC, EFBIG, EPIPE.
  */
 export function write(
@@ -139,7 +136,7 @@ export function write(
   }
   if (length === 0) return 0
   if (parts > 1) {
-    length = Math.min(length, MOST_GATHERED)
+    length = Math.min(length, memory.length)
     bytes = gathered(memory, ranges, length)
     at = 0
   }
