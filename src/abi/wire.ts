@@ -158,6 +158,7 @@ export interface StartedProcess {
   readonly pid: number
   /** Its standard streams are a terminal: what it shows comes as `stdout`, what is typed goes as `stdin`. */
   readonly terminal: boolean
+  readonly warnings: readonly string[]
 }
 
 /** Page to kernel on a process's port. The last three are for a terminal. */

@@ -49,6 +49,8 @@ export interface RunOptions {
 export class Process {
   /** Its number in the sandbox. */
   readonly pid: number
+  /** What of `exec`'s description is ignored here, and why: a field that there is not, or one without effect. */
+  readonly warnings: readonly string[]
   /**
    * What the process reads; text goes as UTF-8. Closing it is the end of its input. Writing fails with EPIPE where the
    * input was given whole or is none of the page's, and after the process has ended.
@@ -65,8 +67,9 @@ export class Process {
   readonly #calls: ProcessCalls
 
   /** @internal */
-  constructor({ pid, terminal }: StartedProcess, stdio: Stdio, calls: ProcessCalls) {
+  constructor({ pid, terminal, warnings }: StartedProcess, stdio: Stdio, calls: ProcessCalls) {
     this.pid = pid
+    this.warnings = warnings
     this.strace = stdio.strace
     this.#stdio = stdio
     this.stdin = stdio.stdin

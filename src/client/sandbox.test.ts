@@ -112,7 +112,7 @@ class FakeRuntime implements ServedRuntime {
     return process === undefined ? undefined : this.exec(id, process, stdio)
   }
   async exec(_id: string, value: unknown, stdio: ProcessStdio): Promise<RunningProcess> {
-    const { process } = parseProcess(value)
+    const { process, warnings } = parseProcess(value)
     const program = programs[process.args[0]!]
     if (!program) throw new ErrnoError('ENOENT', process.args[0])
     stdio.progress({ stage: 'compile', path: process.args[0]! })
@@ -134,7 +134,7 @@ class FakeRuntime implements ServedRuntime {
         .then(() => program({ args: process.args, stdio, read }))
         .then((exitCode) => resolve({ exitCode, wallTime: 1, syscalls: 2 }))
     })
-    return { pid, exited, feed, endInput: () => feed(undefined) }
+    return { pid, exited, warnings, feed, endInput: () => feed(undefined) }
   }
   kill(_id: string, signal: string | number, pid?: number) {
     const status = { exitCode: 137, signal: String(signal), wallTime: 1, syscalls: 2 }
@@ -286,6 +286,15 @@ describe('containers', () => {
     const { sandbox } = await booted()
     const container = await sandbox.create('two', { nonsense: 1 } as never)
     expect(container.warnings).toEqual([expect.stringContaining('nonsense')])
+  })
+
+  test('the warnings of a process reach the page', async () => {
+    const { container } = await booted()
+    const typo = { args: ['echo'], limits: { walltime: 5 } }
+    expect((await container.exec(typo as never)).warnings).toEqual([
+      expect.stringContaining('limits.walltime: unknown field, ignored'),
+    ])
+    expect((await container.exec({ args: ['echo'] })).warnings).toEqual([])
   })
 
   test('an invalid spec is one error that lists every fault', async () => {

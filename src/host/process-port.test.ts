@@ -32,6 +32,7 @@ function started() {
       fail = reject
     }),
     feed: (bytes) => void fed.push([...bytes]),
+    warnings: [],
     endInput: () => void fed.push('end'),
   })
   const status: ExitStatus = { exitCode: 0, wallTime: 0, syscalls: 0 }

@@ -25,6 +25,7 @@ export interface RunningProcess {
   readonly exited: Promise<ExitStatus>
   readonly terminal?: Pick<PseudoTerminal, 'window' | 'attributes' | 'hangUp' | 'seen'> | undefined
   readonly stats?: ProcessStats
+  readonly warnings: readonly string[]
   feed(bytes: Uint8Array): void
   endInput(): void
 }

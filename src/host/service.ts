@@ -248,7 +248,7 @@ async function launch(
   }
   if (!process) return undefined
   port.attach(process)
-  return { pid: process.pid, terminal: process.terminal !== undefined }
+  return { pid: process.pid, terminal: process.terminal !== undefined, warnings: process.warnings }
 }
 
 async function reply<T>(call: () => T | Promise<T>): Promise<Reply<T>> {

@@ -109,6 +109,8 @@ export class Process {
   /** The terminal that its standard streams are, if they are one. */
   readonly terminal: PseudoTerminal | undefined
   readonly waits: Waits
+  /** What of its description is ignored, where that is not told with its container's spec. */
+  warnings: readonly string[] = []
   /** Its memory has another size. */
   memoryResized: () => void = () => {}
   readonly #input = new HostInput()

@@ -427,6 +427,19 @@ describe('a container', () => {
       expect(() => world.runtime.kill('a', signal as never)).toThrow(/EINVAL.*no signal/)
   })
 
+  test('says of a process, too, what it ignores', async () => {
+    await create({})
+    await world.start('a')
+    const { runtime } = world
+    const stdio = { stdin: { initial: new Uint8Array(), more: false }, stdout() {}, stderr() {}, progress() {} }
+    await runtime.files('a').writeFile('/p', await guest('hello'), 0o1101, 0o755)
+    const process = await runtime.exec('a', { args: ['/p'], limit: { wallTime: 5 } }, stdio)
+    expect(process.warnings).toEqual([
+      expect.stringContaining('limit: unknown field, ignored (did you mean "limits"?)'),
+    ])
+    await process.exited
+  })
+
   test('goes on after signals that end nobody, and is not stopped by those that would stop it', async () => {
     await create({})
     await world.start('a')

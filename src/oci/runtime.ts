@@ -342,7 +342,10 @@ export class Runtime implements Host {
   exec(id: string, input: unknown, stdio: ProcessStdio): Promise<Process> {
     return this.#whileLoading(stdio, async () => {
       const container = this.#get(id)
-      return container.exec(parseProcess(input).process, stdio)
+      const { process: spec, warnings } = parseProcess(input)
+      const process = await container.exec(spec, stdio)
+      process.warnings = warnings
+      return process
     })
   }
 
