@@ -206,7 +206,7 @@ export class Container {
     const env = terminal ? terminalEnvironment(spec.env ?? [], terminal) : (spec.env ?? [])
     const cwd = spec.cwd ?? '/'
     const { redirected = [] } = stdio
-    await this.#requireCwd(cwd)
+    await this.#ended.unlessCancelled(this.#requireCwd(cwd))
     const user = spec.user
     let process: Process | undefined
     const task = new Task({
