@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { BriefWait } from './brief-wait.ts'
 
 const words = () => new Int32Array(new SharedArrayBuffer(8))
@@ -19,6 +19,12 @@ test('a wait ends when its time has run out, after brief and after long ones', (
     expect(brief.wait(words(), 0, 0, ms)).toBe(false)
     expect(performance.now() - from).toBeGreaterThanOrEqual(ms * 0.9)
   }
+})
+
+test('a clock that stands still keeps nobody looking', () => {
+  onTestFinished(() => void vi.restoreAllMocks())
+  vi.spyOn(performance, 'now').mockReturnValue(7)
+  expect(new BriefWait().wait(words(), 0, 0, 5)).toBe(false)
 })
 
 test('two threads hand a turn to each other, at once or after a while, and miss none', async () => {
