@@ -79,10 +79,11 @@ export class Terminal {
 
   /**
    * Joins it to a terminal emulator on the page, such as a `Terminal` of xterm.js, until the function that it gives is called.
-   * What the emulator has not taken yet waits here. Errors: TypeError if the streams are in use already.
+   * What the emulator has not taken yet waits here. Errors: TypeError if the streams are in use already; those of `resize`.
    */
   attach(emulator: TerminalEmulator): () => void {
     if (this.readable.locked || this.writable.locked) throw new TypeError('the terminal is in use already')
+    this.resize({ columns: emulator.cols, rows: emulator.rows })
     const reader = this.readable.getReader()
     const writer = this.writable.getWriter()
     let attached = true
@@ -102,7 +103,6 @@ export class Terminal {
       reader.releaseLock()
       writer.releaseLock()
     }
-    this.resize({ columns: emulator.cols, rows: emulator.rows })
     const show = async () => {
       for (let next = await reader.read(); !next.done; next = await reader.read()) {
         const { value } = next
