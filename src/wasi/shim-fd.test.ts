@@ -127,6 +127,23 @@ describe('the plain shim over the sandbox', () => {
     expect([file.fd_pread(-1, 0n).data, file.fd_read(-1).data]).toEqual([Uint8Array.of(65), Uint8Array.of(65)])
   })
 
+  test('one that was closed leaves alone who has its number now', () => {
+    const { world } = shimGuest()
+    world.writeFile('/a', 'A')
+    world.writeFile('/b', 'B')
+    const directory = new KernelFd(world.guest, 3, '/')
+    const open = (path: string) => directory.path_open(0, path, 0, 2n, 0n, 0).fd_obj!
+    const a = open('a')
+    const number = a.fd
+    expect(a.fd_close()).toBe(0)
+    const b = open('b')
+    expect(b.fd).toBe(number)
+    expect([a.fd_close(), a.fd_read(1).ret, a.fd_filestat_get(), a.fd_fdstat_get()]).toEqual([
+      ...[E.EBADF, E.EBADF, { ret: E.EBADF, filestat: null }, { ret: E.EBADF, fdstat: null }],
+    ])
+    expect(b.fd_read(1).data).toEqual(Uint8Array.of(66))
+  })
+
   test('answers are of the shim’s types', () => {
     type Answer<K extends keyof KernelFd> = KernelFd[K] extends (...args: never[]) => infer R ? R : never
     expectTypeOf<Answer<'path_open'>['fd_obj']>().toEqualTypeOf<KernelFd | null>()

@@ -82,19 +82,24 @@ function attempt(syscalls: Syscalls, call: () => number | undefined): number {
 }
 
 export class KernelFd extends Fd {
-  readonly fd: number
   readonly #syscalls: Syscalls
   readonly #name: string | undefined
   readonly #descriptors: Descriptors
+  #fd: number
   #listing: readonly DirectoryEntry[] = []
 
   /** `name`: the path that a guest knows a preopened directory by. */
   constructor(syscalls: Syscalls, fd: number, name?: string) {
     super()
     this.#syscalls = syscalls
-    this.fd = fd
+    this.#fd = fd
     this.#name = name
     this.#descriptors = new Descriptors(syscalls, name === undefined ? [] : [{ fd, name }])
+  }
+
+  /** The kernel's number; -1 once it was closed, for the kernel gives it to another file. */
+  get fd(): number {
+    return this.#fd
   }
 
   override fd_allocate(offset: bigint, length: bigint): number {
@@ -106,7 +111,9 @@ export class KernelFd extends Fd {
   }
 
   override fd_close(): number {
-    return attempt(this.#syscalls, () => void this.#syscalls.close(this.fd))
+    const ret = attempt(this.#syscalls, () => void this.#syscalls.close(this.fd))
+    if (ret !== E.EAGAIN) this.#fd = -1
+    return ret
   }
 
   override fd_fdstat_get() {
