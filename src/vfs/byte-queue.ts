@@ -19,10 +19,15 @@ export class ByteQueue {
     this.#length += bytes.length
   }
 
-  /** Up to so many bytes, of one chunk; 0 if there are none. */
+  /** Up to so many bytes; 0 if there are none. */
   take(memory: Uint8Array, at: number, length: number): number {
-    const chunk = this.#chunks[0]
-    if (chunk === undefined) return 0
+    const wanted = Math.min(length, this.#length)
+    for (let count = 0; count < wanted; ) count += this.#takeOfFirst(memory, at + count, wanted - count)
+    return wanted
+  }
+
+  #takeOfFirst(memory: Uint8Array, at: number, length: number): number {
+    const chunk = this.#chunks[0]!
     const count = Math.min(length, chunk.length - this.#taken)
     copyBytes(chunk, this.#taken, memory, at, count)
     this.#taken += count

@@ -214,7 +214,7 @@ describe('the two ends', () => {
       expect([got(world, master), polled(world, master)]).toEqual(['early\r\n', ['OUT']])
       let slave = world.open('/pts/0', NOW)
       expect([got(world, slave), polled(world, slave)]).toEqual(['early\n', ['OUT']])
-      world.put(slave, 'out\n')
+      for (const text of ['o', 'ut\n']) world.put(slave, text)
       task.close(slave)
       expect(polled(world, master)).toEqual(['IN', 'OUT', 'HUP'])
       expect([got(world, master), got(world, master), polled(world, master)]).toEqual([
