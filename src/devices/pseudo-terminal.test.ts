@@ -196,6 +196,13 @@ test('output waits while it is stopped, and a writer is woken when it may go on'
   expect([woken, write('a\n'), seen.screen]).toEqual([true, 2, 'a\r\n'])
 })
 
+test('the column of a tab that is taken away counts ^X also where output is not processed', () => {
+  const { type, seen } = terminal({ opost: false })
+  type('\x03')
+  type('\t\x7f')
+  expect(seen.screen).toBe(`^C\t${'\b'.repeat(6)}`)
+})
+
 test('output goes on though nobody reads what was typed before ^Q, which counts once', () => {
   const { type, read, write } = terminal({ echo: false })
   type('\x13')

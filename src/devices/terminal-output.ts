@@ -50,8 +50,9 @@ export class TerminalOutput {
   /** Shows a byte that was typed: control characters as ^X where that is asked for. */
   echo(byte: number): void {
     if (isControl(byte) && byte !== TAB && this.#attributes().echoctl) {
-      this.put(CARET)
-      this.put(byte ^ 0x40)
+      this.#emit(CARET)
+      this.#emit(byte ^ 0x40)
+      this.#column += 2 // without `opost`, too
     } else this.put(byte)
   }
 
