@@ -19,9 +19,6 @@ This page is made from the table in \`src/wasi\`, from which a program's imports
 said by [the specification](spec.md) and by the call of Linux that it stands for. All ${lines.length} functions are there; an address is a
 number of 32 bits. Those of sockets answer ENOTSOCK, for no descriptor is one, and EBADF.
 
-On the platform \`worker\` a read or write moves 1 MiB at most and is short where more is asked for, as read(2) and write(2) may be: programs
-that do not look at what these give should ask for less at a time.
-
 Programs of \`wasi_unstable\`, the draft before, have the same functions but \`sock_accept\`. There \`whence\` is 0 for SEEK_CUR, 1 for
 SEEK_END and 2 for SEEK_SET; a filestat has 56 bytes, with 32 bits for the links; a subscription has 56 bytes, since a word of the
 program's stands before a clock. A function that is imported as WASI's and is not in this list answers ENOSYS.
