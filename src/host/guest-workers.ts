@@ -8,8 +8,8 @@
 
 import { SIGKILL } from '../abi/linux.ts'
 import { createTraceRing, TraceRing } from '../abi/trace-ring.ts'
-import type { GuestFailure, GuestOrder, LibraryRequest, RequestFailure } from '../abi/wire.ts'
-import type { GuestEnd, GuestProcess, GuestRunner, Preopen, Trace } from '../kernel/process.ts'
+import type { Connection, GuestFailure, GuestOrder, LibraryRequest, RequestFailure } from '../abi/wire.ts'
+import type { GuestEnd, GuestProcess, GuestRunner, JoinedProgram, Preopen, Trace } from '../kernel/process.ts'
 import type { PendingRequest } from '../kernel/requests.ts'
 import type { Serving } from '../kernel/serving.ts'
 import { functionNames } from '../wasi/function-names.ts'
@@ -81,6 +81,7 @@ export function createWorkerRunner(serving: Serving, start: () => GuestThread): 
     functions: functionNames,
     compile: (bytes, path, memoryPages) => serving.unblocked(compileProgram(bytes, path, memoryPages)),
     run: (program, process) => runIn(start(), serving, program as Program, process),
+    join: () => new Joined(serving),
   }
 }
 
@@ -140,6 +141,43 @@ function runIn(thread: GuestThread, serving: Serving, program: Program, process:
       })
     if (!ended) askNext()
   })
+}
+
+/** A thread of the page's, of which only its calls are known here. */
+class Joined implements JoinedProgram {
+  connection: Connection | undefined
+  leave: (exitCode: number) => void = () => {}
+  readonly #serving: Serving
+
+  constructor(serving: Serving) {
+    this.#serving = serving
+  }
+
+  // A property, because it is passed on as a function.
+  readonly run = (_: undefined, process: GuestProcess): Promise<GuestEnd> => {
+    const { task, args, env, preopens, kill, killed, counters, waits, requests } = process
+    requests.close('the page runs its program, and calls it there')
+    const serving = this.#serving
+    const channel = serving.open(task, counters, waits)
+    const descriptors = [...task.descriptors.open()].map(([fd]) => fd)
+    this.connection = { channel: channel.buffer, doorbell: serving.doorbell, args, env, descriptors, preopens }
+    return new Promise((resolve) => {
+      const end = (end: GuestEnd) => {
+        killed.remove(killer)
+        serving.close(channel)
+        resolve({ ...end, calls: channel.calls })
+      }
+      const killer = {
+        wake() {
+          const signal = kill.signal ?? SIGKILL
+          end({ exitCode: 128 + signal, signal })
+        },
+      }
+      this.leave = (exitCode) => end({ exitCode })
+      killed.add(killer)
+      if (kill.signal !== undefined) killer.wake()
+    })
+  }
 }
 
 /** How often the lines of a trace are looked for, in milliseconds. */

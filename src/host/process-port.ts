@@ -7,6 +7,7 @@
  */
 
 import type {
+  Connection,
   ExitStatus,
   LaunchOptions,
   ProcessStats,
@@ -26,6 +27,7 @@ export interface RunningProcess {
   readonly terminal?: Pick<PseudoTerminal, 'window' | 'attributes' | 'hangUp' | 'seen'> | undefined
   readonly stats?: ProcessStats
   readonly warnings: readonly string[]
+  readonly joined?: { readonly connection: Connection | undefined } | undefined
   feed(bytes: Uint8Array): void
   endInput(): void
 }

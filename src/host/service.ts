@@ -45,6 +45,8 @@ export interface ServedRuntime {
   create(id: string, spec: unknown, request?: CreateRequest): Promise<{ warnings: readonly string[] }>
   start(id: string, stdio: ProcessStdio): Promise<RunningProcess | undefined>
   exec(id: string, process: unknown, stdio: ProcessStdio): Promise<RunningProcess>
+  join(id: string, process: unknown, stdio: ProcessStdio): Promise<RunningProcess>
+  leave(id: string, pid: number, exitCode: number): void
   kill(id: string, signal: string | number, pid?: number): void
   stats(id: string, pid: number): ProcessStats
   request(id: string, pid: number, request: LibraryRequest): Promise<unknown>
@@ -109,6 +111,14 @@ class Service implements KernelService {
 
   exec(id: string, process: unknown, options: LaunchOptions, stdio: MessagePortLike): Promise<Reply<StartedProcess>> {
     return reply(async () => (await launch(options, stdio, (port) => this.#runtime.exec(id, process, port)))!)
+  }
+
+  join(id: string, process: unknown, options: LaunchOptions, stdio: MessagePortLike): Promise<Reply<StartedProcess>> {
+    return reply(async () => (await launch(options, stdio, (port) => this.#runtime.join(id, process, port)))!)
+  }
+
+  leave(id: string, pid: number, exitCode: number) {
+    return reply(() => this.#runtime.leave(id, pid, exitCode))
   }
 
   kill(id: string, signal: string | number, pid?: number) {
@@ -248,7 +258,8 @@ async function launch(
   }
   if (!process) return undefined
   port.attach(process)
-  return { pid: process.pid, terminal: process.terminal !== undefined, warnings: process.warnings }
+  const { pid, terminal, warnings, joined } = process
+  return { pid, terminal: terminal !== undefined, warnings, connection: joined?.connection }
 }
 
 async function reply<T>(call: () => T | Promise<T>): Promise<Reply<T>> {

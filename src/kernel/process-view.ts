@@ -14,7 +14,8 @@ import type { Task } from './task.ts'
 
 export interface ProcessViewOptions {
   readonly env: readonly string[]
-  readonly executable: VirtualDentry
+  /** Left out where the page runs the program. */
+  readonly executable: VirtualDentry | undefined
   readonly limits: Readonly<Record<string, Limit>>
   readonly system: Pick<System, 'cgroups' | 'namespaceNumbers'>
   readonly namespace: PidNamespace
@@ -27,7 +28,7 @@ const WRITES = ['fd_write', 'fd_pwrite']
 export class ProcessView implements ProcProcess, CgroupProcess {
   readonly process: Process
   readonly env: readonly string[]
-  readonly executable: VirtualDentry
+  readonly executable: VirtualDentry | undefined
   readonly limits: Readonly<Record<string, Limit>>
   readonly namespace: PidNamespace
   readonly #system: ProcessViewOptions['system']
@@ -41,7 +42,7 @@ export class ProcessView implements ProcProcess, CgroupProcess {
     this.limits = limits
     this.namespace = namespace
     this.#system = system
-    this.command = cut(executable.dentry.name)
+    this.command = cut(executable?.dentry.name ?? process.args[0] ?? '')
   }
 
   get task(): Task {

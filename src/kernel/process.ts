@@ -9,7 +9,7 @@ import { Counters } from '../abi/counters.ts'
 import { O_RDONLY, O_RDWR, O_WRONLY, SIGABRT, SIGKILL, SIGXFSZ } from '../abi/linux.ts'
 import type { Clock, Timer } from '../abi/platform.ts'
 import type { WindowSize } from '../abi/terminal.ts'
-import type { ExitStatus, LibraryRequest, ProcessStats, Progress, Stdin, StdioEntry } from '../abi/wire.ts'
+import type { Connection, ExitStatus, LibraryRequest, ProcessStats, Progress, Stdin, StdioEntry } from '../abi/wire.ts'
 import { PseudoTerminal } from '../devices/pseudo-terminal.ts'
 import { PTS_MAJOR } from '../devices/terminal-devices.ts'
 import { openNamed } from '../fs/devpts/devpts.ts'
@@ -90,6 +90,18 @@ export interface GuestRunner {
   compile(bytes: Uint8Array<ArrayBuffer>, path: string, memoryPages?: number): Promise<unknown>
   /** Runs it to its end. Errors: an Error that says why the program cannot be run at all, before it has run. */
   run(program: unknown, process: GuestProcess): Promise<GuestEnd>
+  /** For a process whose program the page runs. Left out where threads can't share memory. */
+  join?(): JoinedProgram
+}
+
+/** A program that the page runs in a thread of its own. */
+export interface JoinedProgram {
+  /** Serves its system calls until it has ended. */
+  run(program: undefined, process: GuestProcess): Promise<GuestEnd>
+  /** For its thread; there once `run` was called. */
+  readonly connection: Connection | undefined
+  /** It has ended by itself. */
+  leave(exitCode: number): void
 }
 
 export interface ProcessLimits {
@@ -111,6 +123,8 @@ export class Process {
   readonly waits: Waits
   /** What of its description is ignored, where that is not told with its container's spec. */
   warnings: readonly string[] = []
+  /** Its program, if the page runs it. */
+  joined: JoinedProgram | undefined
   /** Its memory has another size. */
   memoryResized: () => void = () => {}
   readonly #input = new HostInput()
@@ -253,7 +267,13 @@ export class Process {
   }
 
   /** Runs the program to its end. Never rejects. */
-  async run(runner: GuestRunner, program: unknown, env: readonly string[], preopens: readonly Preopen[], now: bigint) {
+  async run(
+    runner: Pick<GuestRunner, 'functions' | 'run'>,
+    program: unknown,
+    env: readonly string[],
+    preopens: readonly Preopen[],
+    now: bigint,
+  ) {
     this.#startedAt = now
     const { task, args } = this
     const callOff = this.#limitTime()

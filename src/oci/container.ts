@@ -19,6 +19,7 @@ import type { PidNamespace } from '../kernel/pid-namespace.ts'
 import {
   DEFAULT_OUTPUT_BYTES,
   type GuestRunner,
+  type JoinedProgram,
   type Preopen,
   Process,
   type ProcessStdio,
@@ -190,16 +191,16 @@ export class Container {
     this.#ended.cancel(why)
   }
 
-  /** Runs a further process. Errors: EBUSY unless the container is running. */
-  async exec(spec: ProcessSpec, stdio: ProcessStdio): Promise<Process> {
+  /** Runs a further process; with `joined` one whose program the page runs. Errors: EBUSY unless the container is running. */
+  async exec(spec: ProcessSpec, stdio: ProcessStdio, joined?: JoinedProgram): Promise<Process> {
     if (this.#status !== 'running') {
       const what = this.#status === 'created' ? 'call start() first' : 'it has ended'
       throw new ErrnoError('EBUSY', this.id, `the container is ${this.#status}, not running: ${what}`)
     }
-    return this.#run(spec, stdio)
+    return this.#run(spec, stdio, joined)
   }
 
-  async #run(spec: ProcessSpec, stdio: ProcessStdio): Promise<Process> {
+  async #run(spec: ProcessSpec, stdio: ProcessStdio, joined?: JoinedProgram): Promise<Process> {
     const { vfs, waiting, runner, programs, pipes, inline } = this.#host
     const args = spec.args ?? []
     const terminal = spec.terminal ? windowOf(spec) : undefined
@@ -224,9 +225,11 @@ export class Container {
     try {
       const step = <T>(operation: () => T) => untilDone(waiting, operation, () => task.settle(), this.#ended)
       await step(() => task.unconfined(() => task.chdir(cwd)))
-      const executable = await step(() => task.unconfined(() => findExecutable(task, args[0] ?? '', env)))
+      const find = () => task.unconfined(() => findExecutable(task, args[0] ?? '', env))
+      const executable = joined ? undefined : await step(find)
       const memoryPages = least(memoryPagesOf(spec), this.#cgroups.memoryPages)
-      const program = await this.#ended.unlessCancelled(programs.load(executable, stdio.progress, memoryPages))
+      const program =
+        executable && (await this.#ended.unlessCancelled(programs.load(executable, stdio.progress, memoryPages)))
       const directories = preopensOf(cwd, spec.preopens, () => this.#topLevel(task))
       const { strace } = stdio
       const path = strace?.path
@@ -256,7 +259,7 @@ export class Container {
         trace,
       })
       files = files.map((file, fd) => (fd < 3 ? undefined : file))
-      this.#began(process, { env, executable: executable.file, limits: limitsOf(spec, task) })
+      this.#began(process, { env, executable: executable?.file, limits: limitsOf(spec, task) })
       const preopens: Preopen[] = []
       for (const [name, path] of directories) {
         const fd = await step(() => task.unconfined(() => task.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0)))
@@ -265,7 +268,9 @@ export class Container {
       process.addFurther(files)
       files = []
       handOverPipes(redirected, pipes)
-      process.run(runner, program, env, preopens, vfs.clock.monotonic())
+      process.joined = joined
+      const { functions } = runner
+      process.run(joined ? { functions, run: joined.run } : runner, program, env, preopens, vfs.clock.monotonic())
     } catch (error) {
       releaseAll(files)
       if (process) process.finish({ exitCode: NOT_RUN })
@@ -335,6 +340,15 @@ export class Container {
   /** Asks something of a process that is a library. Errors: ESRCH; as Process.request. */
   async request(pid: number, request: LibraryRequest): Promise<unknown> {
     return this.#process(pid).request(request)
+  }
+
+  /** The program of a process that joined has ended. Errors: ESRCH; EINVAL for one that did not join, and for no exit code. */
+  leave(pid: number, exitCode: number): void {
+    const { joined } = this.#process(pid)
+    if (!joined) throw new ErrnoError('EINVAL', this.id, `process ${pid} did not join; it ends by itself, or by kill`)
+    if (!Number.isInteger(exitCode) || exitCode < 0 || exitCode > 255)
+      throw new ErrnoError('EINVAL', this.id, `an exit code is 0 to 255, not ${exitCode}`)
+    joined.leave(exitCode)
   }
 
   #process(pid: number): Process {

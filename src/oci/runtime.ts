@@ -349,6 +349,37 @@ export class Runtime implements Host {
     })
   }
 
+  /**
+   * A process whose program the page runs: its `joined.connection` is for the thread that does. Errors: as exec, but for the
+   * program; EOPNOTSUPP where threads can't share memory.
+   */
+  async join(id: string, input: unknown, stdio: ProcessStdio): Promise<Process> {
+    const container = this.#get(id)
+    const joined = this.runner.join?.()
+    if (!joined)
+      throw new ErrnoError(
+        'EOPNOTSUPP',
+        id,
+        "a Worker of the page's joins a container on platform worker only: its calls need shared memory (sandbox.platform says why there is none)",
+      )
+    const { process: spec, warnings } = parseProcess(input)
+    const process = await container.exec(spec, stdio, joined)
+    const limited = spec.limits?.memoryPages !== undefined
+    process.warnings = [
+      ...warnings,
+      ...(limited
+        ? ["limits.memoryPages: has no effect on a program that the page runs: its memory is the page's"]
+        : []),
+    ]
+    process.exited.then(() => this.volumes.flush())
+    return process
+  }
+
+  /** Errors: ENOENT, ESRCH, EINVAL. */
+  leave(id: string, pid: number, exitCode: number): void {
+    this.#get(id).leave(pid, exitCode)
+  }
+
   async #whileLoading<T>(stdio: ProcessStdio, work: () => Promise<T>): Promise<T> {
     this.#loading.add(stdio)
     try {

@@ -82,18 +82,21 @@ function attempt(syscalls: Syscalls, call: () => number | undefined): number {
 }
 
 export class KernelFd extends Fd {
-  readonly #syscalls: Syscalls
-  readonly #name: string | undefined
+  readonly syscalls: Syscalls
+  /** The path that a guest knows it by, if it is a preopened directory. */
+  readonly name: string | undefined
+  /** Whether that is the root of the container. */
+  readonly isRoot: boolean
   readonly #descriptors: Descriptors
   #fd: number
   #listing: readonly DirectoryEntry[] = []
 
-  /** `name`: the path that a guest knows a preopened directory by. */
-  constructor(syscalls: Syscalls, fd: number, name?: string) {
+  constructor(syscalls: Syscalls, fd: number, name?: string, isRoot = false) {
     super()
-    this.#syscalls = syscalls
+    this.syscalls = syscalls
     this.#fd = fd
-    this.#name = name
+    this.name = name
+    this.isRoot = isRoot
     this.#descriptors = new Descriptors(syscalls, name === undefined ? [] : [{ fd, name }])
   }
 
@@ -107,20 +110,20 @@ export class KernelFd extends Fd {
     const bytes = offsetOf(length)
     if (from < 0 || bytes <= 0) return E.EINVAL
     if (from + bytes > Number.MAX_SAFE_INTEGER) return E.EFBIG
-    return attempt(this.#syscalls, () => void this.#syscalls.fallocate(this.fd, 0, from, bytes))
+    return attempt(this.syscalls, () => void this.syscalls.fallocate(this.fd, 0, from, bytes))
   }
 
   override fd_close(): number {
-    const ret = attempt(this.#syscalls, () => void this.#syscalls.close(this.fd))
+    const ret = attempt(this.syscalls, () => void this.syscalls.close(this.fd))
     if (ret !== E.EAGAIN) this.#fd = -1
     return ret
   }
 
   override fd_fdstat_get() {
     let fdstat = null as wasi.Fdstat | null
-    const ret = attempt(this.#syscalls, () => {
+    const ret = attempt(this.syscalls, () => {
       const filetype = this.#descriptors.filetype(this.fd)
-      fdstat = new wasi.Fdstat(filetype, fdflagsOf(this.#syscalls.getfl(this.fd)))
+      fdstat = new wasi.Fdstat(filetype, fdflagsOf(this.syscalls.getfl(this.fd)))
       fdstat.fs_rights_base = BigInt(this.#descriptors.granted[this.fd]!)
       fdstat.fs_rights_inherited = BigInt(this.#descriptors.inheriting(this.fd))
       return SUCCESS
@@ -130,17 +133,17 @@ export class KernelFd extends Fd {
 
   override fd_fdstat_set_flags(fdflags: number): number {
     const flags = openFlagsOf(fdflags)
-    return flags === undefined ? E.EINVAL : attempt(this.#syscalls, () => void this.#syscalls.setfl(this.fd, flags))
+    return flags === undefined ? E.EINVAL : attempt(this.syscalls, () => void this.syscalls.setfl(this.fd, flags))
   }
 
   override fd_fdstat_set_rights(base: bigint, inheriting: bigint): number {
-    return attempt(this.#syscalls, () => this.#descriptors.shrink(this.fd, rightsOf(base), rightsOf(inheriting)))
+    return attempt(this.syscalls, () => this.#descriptors.shrink(this.fd, rightsOf(base), rightsOf(inheriting)))
   }
 
   override fd_filestat_get() {
     let filestat = null as wasi.Filestat | null
-    const ret = attempt(this.#syscalls, () => {
-      filestat = new Filestat(this.#syscalls.fstat(this.fd))
+    const ret = attempt(this.syscalls, () => {
+      filestat = new Filestat(this.syscalls.fstat(this.fd))
       return SUCCESS
     })
     return { ret, filestat }
@@ -150,31 +153,31 @@ export class KernelFd extends Fd {
     const bytes = offsetOf(size)
     if (bytes < 0) return E.EINVAL
     if (bytes === Number.POSITIVE_INFINITY) return E.EFBIG
-    return attempt(this.#syscalls, () => void this.#syscalls.ftruncate(this.fd, bytes))
+    return attempt(this.syscalls, () => void this.syscalls.ftruncate(this.fd, bytes))
   }
 
   override fd_filestat_set_times(atim: bigint, mtim: bigint, flags: number): number {
     const times = timesOf(atim, mtim, flags)
     if (times === undefined) return E.EINVAL
     return attempt(
-      this.#syscalls,
-      () => void this.#syscalls.utimensat(this.fd, '', times.atime, times.mtime, AT_EMPTY_PATH),
+      this.syscalls,
+      () => void this.syscalls.utimensat(this.fd, '', times.atime, times.mtime, AT_EMPTY_PATH),
     )
   }
 
   override fd_read(size: number) {
-    return this.#read(size, (data) => this.#syscalls.readv(this.fd, data, [0, data.length]))
+    return this.#read(size, (data) => this.syscalls.readv(this.fd, data, [0, data.length]))
   }
 
   override fd_pread(size: number, offset: bigint) {
     const from = Math.min(offsetOf(offset), Number.MAX_SAFE_INTEGER)
     if (from < 0) return { ret: E.EINVAL, data: new Uint8Array(0) }
-    return this.#read(size, (data) => this.#syscalls.preadv(this.fd, data, [0, data.length], from))
+    return this.#read(size, (data) => this.syscalls.preadv(this.fd, data, [0, data.length], from))
   }
 
   #read(size: number, read: (data: Uint8Array) => number) {
     let data = new Uint8Array(Math.min(size >>> 0, LARGEST_READ))
-    const ret = attempt(this.#syscalls, () => {
+    const ret = attempt(this.syscalls, () => {
       data = data.subarray(0, read(data))
       return SUCCESS
     })
@@ -182,19 +185,19 @@ export class KernelFd extends Fd {
   }
 
   override fd_write(data: Uint8Array) {
-    return this.#write(() => this.#syscalls.writev(this.fd, data, [0, data.length]))
+    return this.#write(() => this.syscalls.writev(this.fd, data, [0, data.length]))
   }
 
   override fd_pwrite(data: Uint8Array, offset: bigint) {
     const from = offsetOf(offset)
     if (from < 0) return { ret: E.EINVAL, nwritten: 0 }
     if (from === Number.POSITIVE_INFINITY) return { ret: E.EFBIG, nwritten: 0 }
-    return this.#write(() => this.#syscalls.pwritev(this.fd, data, [0, data.length], from))
+    return this.#write(() => this.syscalls.pwritev(this.fd, data, [0, data.length], from))
   }
 
   #write(write: () => number) {
     let nwritten = 0
-    const ret = attempt(this.#syscalls, () => {
+    const ret = attempt(this.syscalls, () => {
       nwritten = write()
       return SUCCESS
     })
@@ -214,31 +217,31 @@ export class KernelFd extends Fd {
 
   #seek(by: number, whence: number) {
     let offset = 0n
-    const ret = attempt(this.#syscalls, () => {
-      offset = BigInt(this.#syscalls.lseek(this.fd, by, whence))
+    const ret = attempt(this.syscalls, () => {
+      offset = BigInt(this.syscalls.lseek(this.fd, by, whence))
       return SUCCESS
     })
     return { ret, offset }
   }
 
   override fd_sync(): number {
-    return attempt(this.#syscalls, () => void this.#syscalls.fsync(this.fd))
+    return attempt(this.syscalls, () => void this.syscalls.fsync(this.fd))
   }
 
   override fd_prestat_get() {
-    if (this.#name === undefined) return { ret: E.EBADF, prestat: null }
-    return { ret: SUCCESS, prestat: wasi.Prestat.dir(this.#name) }
+    if (this.name === undefined) return { ret: E.EBADF, prestat: null }
+    return { ret: SUCCESS, prestat: wasi.Prestat.dir(this.name) }
   }
 
   /** One entry; the ones behind it are kept, as readdir(3) keeps a buffer of them. A listing from the start looks anew. */
   override fd_readdir_single(cookie: bigint) {
     let dirent = null as wasi.Dirent | null
-    const ret = attempt(this.#syscalls, () => {
+    const ret = attempt(this.syscalls, () => {
       const from = offsetOf(cookie)
       if (from < 0 || from === Number.POSITIVE_INFINITY) return E.EINVAL
       const known = from === 0 ? -1 : this.#listing.findIndex((entry) => entry.cookie === from)
       this.#listing = known < 0 ? [] : this.#listing.slice(known + 1)
-      if (this.#listing.length === 0) this.#listing = this.#syscalls.getdents(this.fd, from, LISTING)
+      if (this.#listing.length === 0) this.#listing = this.syscalls.getdents(this.fd, from, LISTING)
       const next = this.#listing[0]
       if (next === undefined) return SUCCESS
       dirent = new wasi.Dirent(BigInt(next.cookie), BigInt(next.ino), next.name, filetypeOfKind(next.kind))
@@ -248,14 +251,14 @@ export class KernelFd extends Fd {
   }
 
   override path_create_directory(path: string): number {
-    return attempt(this.#syscalls, () => void this.#syscalls.mkdirat(this.fd, path, 0o777))
+    return attempt(this.syscalls, () => void this.syscalls.mkdirat(this.fd, path, 0o777))
   }
 
   override path_filestat_get(flags: number, path: string) {
     let filestat = null as wasi.Filestat | null
-    const ret = attempt(this.#syscalls, () => {
+    const ret = attempt(this.syscalls, () => {
       const follow = flags & LOOKUPFLAGS_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW
-      filestat = new Filestat(this.#syscalls.fstatat(this.fd, path, follow))
+      filestat = new Filestat(this.syscalls.fstatat(this.fd, path, follow))
       return SUCCESS
     })
     return { ret, filestat }
@@ -265,7 +268,7 @@ export class KernelFd extends Fd {
     const times = timesOf(atim, mtim, fstFlags)
     if (times === undefined) return E.EINVAL
     const follow = flags & LOOKUPFLAGS_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW
-    return attempt(this.#syscalls, () => void this.#syscalls.utimensat(this.fd, path, times.atime, times.mtime, follow))
+    return attempt(this.syscalls, () => void this.syscalls.utimensat(this.fd, path, times.atime, times.mtime, follow))
   }
 
   override path_lookup(path: string, lookupflags: number) {
@@ -279,9 +282,9 @@ export class KernelFd extends Fd {
 
   #place(path: string, lookupflags: number) {
     let inode = null as Place | null
-    const ret = attempt(this.#syscalls, () => {
-      this.#syscalls.fstatat(this.fd, path, lookupflags & LOOKUPFLAGS_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW)
-      inode = new Place(this.#syscalls, this, path, lookupflags)
+    const ret = attempt(this.syscalls, () => {
+      this.syscalls.fstatat(this.fd, path, lookupflags & LOOKUPFLAGS_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW)
+      inode = new Place(this.syscalls, this, path, lookupflags)
       return SUCCESS
     })
     return { ret, inode_obj: inode }
@@ -289,13 +292,13 @@ export class KernelFd extends Fd {
 
   /** `allow_dir` tells a rename's second half from path_link. */
   override path_link(path: string, inode: Inode, allowDir: boolean): number {
-    if (!(inode instanceof Place) || inode.syscalls !== this.#syscalls) return E.EXDEV
+    if (!(inode instanceof Place) || inode.syscalls !== this.syscalls) return E.EXDEV
     const { directory, path: from, lookupflags } = inode
     if (allowDir) {
-      return attempt(this.#syscalls, () => void this.#syscalls.renameat2(directory.fd, from, this.fd, path, 0))
+      return attempt(this.syscalls, () => void this.syscalls.renameat2(directory.fd, from, this.fd, path, 0))
     }
     const flags = lookupflags & LOOKUPFLAGS_SYMLINK_FOLLOW ? AT_SYMLINK_FOLLOW : 0
-    return attempt(this.#syscalls, () => void this.#syscalls.linkat(directory.fd, from, this.fd, path, flags))
+    return attempt(this.syscalls, () => void this.syscalls.linkat(directory.fd, from, this.fd, path, flags))
   }
 
   override path_open(
@@ -307,12 +310,12 @@ export class KernelFd extends Fd {
     fdflags: number,
   ) {
     let opened = null as KernelFd | null
-    const ret = attempt(this.#syscalls, () => {
+    const ret = attempt(this.syscalls, () => {
       const rights = rightsOf(base)
       const flags = openFlags(lookupflags, oflags, rights, fdflags)
       if (flags === undefined) return E.EINVAL
-      const fd = this.#syscalls.openat(this.fd, path, flags, 0o666)
-      opened = new KernelFd(this.#syscalls, fd)
+      const fd = this.syscalls.openat(this.fd, path, flags, 0o666)
+      opened = new KernelFd(this.syscalls, fd)
       opened.#descriptors.opened(fd, this.fd, rights, rightsOf(inheriting), false)
       return SUCCESS
     })
@@ -321,18 +324,18 @@ export class KernelFd extends Fd {
 
   override path_readlink(path: string) {
     let data = null as string | null
-    const ret = attempt(this.#syscalls, () => {
-      data = this.#syscalls.readlinkat(this.fd, path)
+    const ret = attempt(this.syscalls, () => {
+      data = this.syscalls.readlinkat(this.fd, path)
       return SUCCESS
     })
     return { ret, data }
   }
 
   override path_remove_directory(path: string): number {
-    return attempt(this.#syscalls, () => void this.#syscalls.unlinkat(this.fd, path, AT_REMOVEDIR))
+    return attempt(this.syscalls, () => void this.syscalls.unlinkat(this.fd, path, AT_REMOVEDIR))
   }
 
   override path_unlink_file(path: string): number {
-    return attempt(this.#syscalls, () => void this.#syscalls.unlinkat(this.fd, path, 0))
+    return attempt(this.syscalls, () => void this.syscalls.unlinkat(this.fd, path, 0))
   }
 }
