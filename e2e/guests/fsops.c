@@ -368,6 +368,25 @@ static void reading_and_writing(void) {
   close(l);
 }
 
+/* Reads and writes of more than 1 MiB, which is what a guest in a Worker of its own hands over at a time. */
+static void moving_much(void) {
+  enum { LARGE = (3 << 20) + 5 };
+  unsigned char *large = malloc(LARGE), *back = malloc(LARGE);
+  struct iovec halves[2] = {{large, LARGE / 2}, {large + LARGE / 2, LARGE - LARGE / 2}};
+  int l = open("large", O_CREAT | O_RDWR, 0644);
+  for (int i = 0; i < LARGE; i++) large[i] = i * 7 + (i >> 12);
+  number("write of 3 MiB", write(l, large, LARGE));
+  number("writev of 3 MiB", writev(l, halves, 2));
+  lseek(l, LARGE, SEEK_SET);
+  number("read of 3 MiB", read(l, back, LARGE));
+  yes("which writev wrote", memcmp(large, back, LARGE) == 0);
+  number("pwrite of 3 MiB", pwrite(l, large, LARGE, 1));
+  number("pread of 3 MiB", pread(l, back, LARGE, 1));
+  yes("which pwrite wrote", memcmp(large, back, LARGE) == 0);
+  close(l);
+  free(large), free(back);
+}
+
 static void sparse(void) {
   char b[16];
   int fd = open("f", O_CREAT | O_RDWR, 0644);
@@ -1151,6 +1170,7 @@ int main(int argc, char **argv) {
   } sections[] = {
       {"open", opening},
       {"io", reading_and_writing},
+      {"much", moving_much},
       {"sparse", sparse},
       {"append", appending},
       {"truncate", truncating},
