@@ -6,7 +6,7 @@
  */
 
 import { ErrnoError } from '../abi/errno.ts'
-import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_RDONLY, O_TRUNC, O_WRONLY, SIGKILL } from '../abi/linux.ts'
+import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_PATH, O_RDONLY, O_TRUNC, O_WRONLY, SIGKILL } from '../abi/linux.ts'
 import { WINDOW, type WindowSize } from '../abi/terminal.ts'
 import type { ContainerState, ExitStatus, LibraryRequest, MountInfo, ProcessStats } from '../abi/wire.ts'
 import { terminalsOf } from '../fs/devpts/devpts.ts'
@@ -230,7 +230,7 @@ export class Container {
       const memoryPages = least(memoryPagesOf(spec), this.#cgroups.memoryPages)
       const program =
         executable && (await this.#ended.unlessCancelled(programs.load(executable, stdio.progress, memoryPages)))
-      const directories = preopensOf(cwd, spec.preopens, () => this.#topLevel(task))
+      const directories = await step(() => preopensOf(cwd, spec.preopens, () => this.#topLevel()))
       const { strace } = stdio
       const path = strace?.path
       trace = strace
@@ -262,7 +262,7 @@ export class Container {
       this.#began(process, { env, executable: executable?.file, limits: limitsOf(spec, task) })
       const preopens: Preopen[] = []
       for (const [name, path] of directories) {
-        const fd = await step(() => task.unconfined(() => task.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0)))
+        const fd = await step(() => task.unconfined(() => openPreopen(task, path)))
         preopens.push({ fd, name, root: path === '/' })
       }
       process.addFurther(files)
@@ -307,12 +307,16 @@ export class Container {
     }
   }
 
-  /** Names of the directories at the root. */
-  #topLevel(task: Task): string[] {
-    const fd = task.unconfined(() => task.openat(AT_FDCWD, '/', O_RDONLY | O_DIRECTORY, 0))
-    const entries = task.getdents(fd, 2, Number.POSITIVE_INFINITY)
-    task.close(fd)
-    return entries.filter(({ kind }) => kind === 'directory').map(({ name }) => name)
+  /** Names of the directories at the root, whoever may list them. */
+  #topLevel(): string[] {
+    const task = this.#task
+    const fd = task.openat(AT_FDCWD, '/', O_RDONLY | O_DIRECTORY, 0)
+    try {
+      const entries = task.getdents(fd, 2, Number.POSITIVE_INFINITY)
+      return entries.filter(({ kind }) => kind === 'directory').map(({ name }) => name)
+    } finally {
+      task.close(fd)
+    }
   }
 
   /** Errors: ESRCH for a process that is not there; as isDeadly. Without a pid all processes get the signal, and none is no fault. */
@@ -423,6 +427,19 @@ function memoryPagesOf(spec: ProcessSpec): number | undefined {
 
 const least = (a: number | undefined, b: number | undefined) =>
   a === undefined || b === undefined ? (a ?? b) : Math.min(a, b)
+
+/**
+ * A directory that its user may not read is opened as a place only: what is refused then is what the guest does there, as
+ * on Linux, and not the guest.
+ */
+function openPreopen(task: Task, path: string): number {
+  try {
+    return task.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0)
+  } catch (error) {
+    if (!(error instanceof ErrnoError && error.code === 'EACCES')) throw error
+    return task.openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0)
+  }
+}
 
 /**
  * The directories that a guest gets as preopens, as [guest's name, path], and why these.

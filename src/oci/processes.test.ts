@@ -116,6 +116,23 @@ describe('a pipe', () => {
   })
 })
 
+describe('the directories of the root', () => {
+  test("are a program's, with any working directory, also where its user may not read one: that is told when it goes there", async () => {
+    const files = world.runtime.files('a')
+    await files.mkdir('/private', 0o700, false)
+    await files.mkdir('/passage', 0o711, false)
+    await files.mkdir('/home', 0o711, false)
+    for (const path of ['/private/f', '/passage/f', '/home/f'])
+      await files.writeFile(path, utf8(`${path}\n`), O_CREAT | O_WRONLY, 0o644)
+    world.runtime.provide('cat', treeOf({ cat: new Uint8Array(readFileSync(await buildGuest('cat.c'))) }))
+    await world.runtime.mount('a', { destination: '/cat', type: 'bind', source: 'cat' })
+    const args = ['/cat/cat', 'f', '/passage/f', '/private/f']
+    expect(await world.exec('a', { args, cwd: '/home', user: { uid: 1000, gid: 1000 } })).toMatchObject({
+      ...{ stdout: '/home/f\n/passage/f\n', stderr: 'cat: /private/f: Permission denied\n' },
+    })
+  })
+})
+
 describe('a descriptor', () => {
   const to = (path: string, flags = O_TRUNC): StdioEntry => ({ path, flags: O_WRONLY | O_CREAT | flags, mode: 0o666 })
 
