@@ -35,14 +35,14 @@ function projectFor(name: BrowserName) {
 
 /**
  * What is left to `npm run test:full`: what takes long and goes the same way elsewhere. In Chromium on `jspi`, what never waits for
- * another process there, on `inline`, compilers and searches, and everywhere sqlite, which is to be compiled first; in Firefox all
- * platforms but `worker`, and of what only computes all but Python.
+ * another process there, on `inline`, compilers, searches and bad input, and everywhere sqlite, which is to be compiled first; in Firefox
+ * all platforms but `worker`, of what only computes all but Python, and of the playground what is its form and its list of files.
  */
 const OFF_DIAGONAL: Readonly<Record<BrowserName, RegExp>> = {
   chromium:
-    /\b(bad-input|images|programs-(clang|fsops|php|python|ripgrep))\.spec\.ts.* on jspi\b|\bprograms-(clang|php|ripgrep)\.spec\.ts.* on inline\b|\bprograms-sqlite\.spec\.ts/,
+    /\b(bad-input|images|programs-(clang|edges|fsops|life|php|python|ripgrep))\.spec\.ts.* on jspi\b|\b(bad-input|programs-(clang|php|ripgrep))\.spec\.ts.* on inline\b|\bprograms-sqlite\.spec\.ts/,
   firefox:
-    /\bon (inline|jspi)\b|\b(wasi-testsuite|programs-(clang|files|fsops|php|ripgrep|sqlite))\.spec\.ts|\bits types are found\b|\bnpm start\b|\ball text can be read\b|\bcontainers\.spec\.ts.*(real configs|of a pod)|\b100 MB\b/,
+    /\bon (inline|jspi)\b|\b(bad-input|wasi-testsuite|programs-(clang|edges|files|fsops|php|ripgrep|sqlite))\.spec\.ts|\bplayground\.spec\.ts.*(standard input reach|marked by a word|fault in the form|are uploaded|dropped on|read-only place|by keyboard|after a reload)|\bits types are found\b|\bnpm start\b|\ball text can be read\b|\bcontainers\.spec\.ts.*(real configs|of a pod)|\b100 MB\b/,
 }
 
 export default defineConfig({
