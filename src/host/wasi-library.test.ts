@@ -115,6 +115,15 @@ test('our WASI in its place has all of preview1, and tells each call if it is to
   expect(said).toBe('typed\n')
 })
 
+test('with our WASI a program sleeps, which the shim cannot', async () => {
+  const process = await join({ cwd: '/' })
+  const before = clock.monotonic()
+  const script = 'return start(new WASI(["process", "sleep", "30"], [], asShimFds(connection)))'
+  expect(await inThread(process, script, await guest('process.c'))).toBe(0)
+  expect(said).toBe('slept\n')
+  expect(clock.monotonic() - before).toBeGreaterThanOrEqual(30_000_000n)
+})
+
 test('a list may hold descriptors of the shim beside ours, if it is the shim that takes it', async () => {
   const process = await join({ cwd: '/' })
   const script = `
@@ -178,7 +187,8 @@ test('what makes no sense is refused, with the reason', async () => {
   expect(() => runtime.leave('c', process.pid, 0)).toThrow(/ESRCH/)
   await expect(join({ args: [] })).rejects.toThrow()
   await expect(join({ cwd: '/given/hello.txt' })).rejects.toMatchObject({ code: 'ENOTDIR' })
-  expect(() => asShimFds({} as never)).toThrow(/takes the connection of a process/)
+  for (const none of [undefined, null, {}, { channel: new ArrayBuffer(8) }])
+    expect(() => asShimFds(none as never)).toThrow(/takes the connection of a process/)
   expect(() => new WASI([], [], [])).toThrow(/fds\[0\]/)
 
   const inline = bootWorld()

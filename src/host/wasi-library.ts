@@ -19,13 +19,14 @@ export * from '../wasi/index.ts'
  * The descriptors of a process that joined a container: standard streams, preopened directories, and what else it was given, each
  * at its number. Once for each connection, in the Worker that it was posted to: each call blocks it until the kernel has answered.
  */
-export function asShimFds({ channel, doorbell, descriptors, preopens }: Connection): Fd[] {
-  if (!(channel instanceof SharedArrayBuffer && doorbell instanceof SharedArrayBuffer))
+export function asShimFds(connection: Connection): Fd[] {
+  if (!isConnection(connection))
     throw new TypeError(
       'asShimFds takes the connection of a process, which container.join() gives and postMessage brings',
     )
   if (typeof document !== 'undefined')
     throw new TypeError('asShimFds works in a Worker only: its calls block the thread until the kernel has answered')
+  const { channel, doorbell, descriptors, preopens } = connection
   const brief = new BriefWait()
   const syscalls = new RemoteSyscalls(channel, doorbell, (...word) => brief.wait(...word))
   const fds: Fd[] = []
@@ -35,6 +36,12 @@ export function asShimFds({ channel, doorbell, descriptors, preopens }: Connecti
   }
   return fds
 }
+
+/** Without cross-origin isolation there is no SharedArrayBuffer, and no connection. */
+const isConnection = (given: Partial<Connection> | undefined) =>
+  typeof SharedArrayBuffer === 'function' &&
+  given?.channel instanceof SharedArrayBuffer &&
+  given.doorbell instanceof SharedArrayBuffer
 
 /**
  * In place of browser_wasi_shim's class of this name: the descriptors are those of asShimFds, and every call goes to the kernel,
