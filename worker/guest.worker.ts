@@ -57,7 +57,7 @@ function run({ channel, doorbell, counters, trace, ...program }: GuestJob, reque
     strace: ring && ((line) => ring.put(line)),
     // Calls wait in the channel, where the whole thread may.
     platform: 'inline',
-    syscalls: new RemoteSyscalls(channel, doorbell, (...word) => brief.wait(...word)),
+    syscalls: new RemoteSyscalls(channel, doorbell, brief.wait),
     clock: createClock(),
     entropy: createEntropy(),
     onFault: (fault) => console.error('a fault of the system, which the program sees as EIO:', fault),

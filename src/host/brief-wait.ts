@@ -18,7 +18,7 @@ export class BriefWait {
   #wasBrief = true
 
   /** Blocks until a word is not `value`, for `ms` milliseconds at most. False if they ran out. Not for a page's main thread. */
-  wait(words: Int32Array, index: number, value: number, ms?: number): boolean {
+  readonly wait = (words: Int32Array, index: number, value: number, ms?: number): boolean => {
     const from = performance.now()
     const changed =
       (this.#wasBrief && look(words, index, value, from + LOOKS)) ||

@@ -112,8 +112,7 @@ function runIn(thread: GuestThread, serving: Serving, program: Program, process:
     }
     const killer = {
       wake() {
-        const signal = kill.signal ?? SIGKILL
-        end(() => resolve({ exitCode: 128 + signal, signal, calls: calls() }))
+        end(() => resolve({ ...killedBy(kill), calls: calls() }))
       },
     }
     thread.onreport = (report) => {
@@ -145,6 +144,7 @@ function runIn(thread: GuestThread, serving: Serving, program: Program, process:
 
 /** A thread of the page's, of which only its calls are known here. */
 class Joined implements JoinedProgram {
+  readonly functions = functionNames
   connection: Connection | undefined
   leave: (exitCode: number) => void = () => {}
   readonly #serving: Serving
@@ -153,8 +153,8 @@ class Joined implements JoinedProgram {
     this.#serving = serving
   }
 
-  // A property, because it is passed on as a function.
-  readonly run = (_: undefined, process: GuestProcess): Promise<GuestEnd> => {
+  /** Serves its calls until it has ended. */
+  run(_program: unknown, process: GuestProcess): Promise<GuestEnd> {
     const { task, args, env, preopens, kill, killed, counters, waits, requests } = process
     requests.close('the page runs its program, and calls it there')
     const serving = this.#serving
@@ -167,17 +167,16 @@ class Joined implements JoinedProgram {
         serving.close(channel)
         resolve({ ...end, calls: channel.calls })
       }
-      const killer = {
-        wake() {
-          const signal = kill.signal ?? SIGKILL
-          end({ exitCode: 128 + signal, signal })
-        },
-      }
+      const killer = { wake: () => end(killedBy(kill)) }
       this.leave = (exitCode) => end({ exitCode })
       killed.add(killer)
       if (kill.signal !== undefined) killer.wake()
     })
   }
+}
+
+function killedBy({ signal = SIGKILL }: GuestProcess['kill']) {
+  return { exitCode: 128 + signal, signal }
 }
 
 /** How often the lines of a trace are looked for, in milliseconds. */

@@ -7,7 +7,8 @@
 import type { Fd } from '@bjorn3/browser_wasi_shim'
 import { RemoteSyscalls } from '../abi/remote-syscalls.ts'
 import type { Connection } from '../abi/wire.ts'
-import { importsOf, KernelFd, Preview1, strace } from '../wasi/index.ts'
+import { KernelFd, Preview1, strace } from '../wasi/index.ts'
+import { importsOf } from '../wasi/preview1.ts'
 import { BriefWait } from './brief-wait.ts'
 import { createClock } from './clock.ts'
 import { createEntropy } from './entropy.ts'
@@ -27,13 +28,10 @@ export function asShimFds(connection: Connection): Fd[] {
   if (typeof document !== 'undefined')
     throw new TypeError('asShimFds works in a Worker only: its calls block the thread until the kernel has answered')
   const { channel, doorbell, descriptors, preopens } = connection
-  const brief = new BriefWait()
-  const syscalls = new RemoteSyscalls(channel, doorbell, (...word) => brief.wait(...word))
+  const syscalls = new RemoteSyscalls(channel, doorbell, new BriefWait().wait)
   const fds: Fd[] = []
-  for (const fd of descriptors) {
-    const preopen = preopens.find((each) => each.fd === fd)
-    fds[fd] = new KernelFd(syscalls, fd, preopen?.name, preopen?.root)
-  }
+  for (const fd of descriptors) fds[fd] = new KernelFd(syscalls, fd)
+  for (const { fd, name, root } of preopens) fds[fd] = new KernelFd(syscalls, fd, name, root)
   return fds
 }
 

@@ -95,9 +95,7 @@ export interface GuestRunner {
 }
 
 /** A program that the page runs in a thread of its own. */
-export interface JoinedProgram {
-  /** Serves its system calls until it has ended. */
-  run(program: undefined, process: GuestProcess): Promise<GuestEnd>
+export interface JoinedProgram extends Pick<GuestRunner, 'functions' | 'run'> {
   /** For its thread; there once `run` was called. */
   readonly connection: Connection | undefined
   /** It has ended by itself. */

@@ -269,8 +269,7 @@ export class Container {
       files = []
       handOverPipes(redirected, pipes)
       process.joined = joined
-      const { functions } = runner
-      process.run(joined ? { functions, run: joined.run } : runner, program, env, preopens, vfs.clock.monotonic())
+      process.run(joined ?? runner, program, env, preopens, vfs.clock.monotonic())
     } catch (error) {
       releaseAll(files)
       if (process) process.finish({ exitCode: NOT_RUN })

@@ -2,7 +2,7 @@
 export { GuestExit, type KillSwitch } from './context.ts'
 export { type GuestEnd, type GuestOptions, runGuest } from './guest.ts'
 export type { MemoryType } from './memories.ts'
-export { importsOf, Preview1, type Preview1Options } from './preview1.ts'
+export { Preview1, type Preview1Options } from './preview1.ts'
 export { compileError, compileProgram, GuestError, type Program } from './program.ts'
 export type { Preopen } from './rights.ts'
 export { KernelFd } from './shim-fd.ts'
